@@ -1,0 +1,67 @@
+# Reruns five deformable-registration papers, from the data archive to an HTML report. See README.md.
+import sys
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+sys.path.insert(0, str(Path(workflow.basedir, "scripts")))
+
+
+configfile: Path(workflow.basedir, "config", "config.yaml")
+
+
+include: "workflow/rules/common.smk"
+
+
+pathvars:
+    results=f"results/{SETTINGS.run}",
+
+
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/register.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
+include: "workflow/rules/benchmark.smk"
+
+
+localrules:
+    papers,
+    benchmark,
+    fetch_dataset,
+    build_report,
+    build_index,
+    write_checksums,
+
+
+rule papers:
+    default_target: True
+    input:
+        "<results>/report/index.html",
+        "<results>/SHA256SUMS",
+
+
+# One target per paper, by the paper's own name: `snakemake --cores all dirnet`.
+for paper in SETTINGS.papers:
+
+    rule:
+        name:
+            paper
+        input:
+            f"<results>/report/{paper}.html",
+        localrule: True
+
+
+rule benchmark:
+    input:
+        "<results>/benchmark/speed.csv",
+
+
+onstart:
+    claim_run_folder()
+
+
+onsuccess:
+    say_where_the_report_is()

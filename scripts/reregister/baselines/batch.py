@@ -1,0 +1,109 @@
+"""All pairs of one method in one process: start-up of the libraries is paid once and never timed."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from reregister.data.store import ImageStore
+from reregister.errors import ReregisterError
+from reregister.tables import write_array, write_frame
+
+
+class RegisterOne(Protocol):
+    """The one face of a method: (moving, fixed, spacing) in, (ddf, note) out; see `baselines.elastix.register`."""
+
+    def __call__(
+        self, moving: np.ndarray, fixed: np.ndarray, spacing: Sequence[float], *, settings: Mapping[str, Any]
+    ) -> tuple[np.ndarray, str]: ...
+
+
+def _checked(ddf: np.ndarray, shape: tuple[int, ...], index: int) -> np.ndarray:
+    if ddf.shape != shape:
+        raise ReregisterError(f"The field of pair {index} has shape {ddf.shape}: the method must return {shape}.")
+    if not np.isfinite(ddf).all():
+        raise ReregisterError(f"The field of pair {index} has values that are not finite: look at its two images.")
+    return ddf
+
+
+def register_pairs(
+    register_one: RegisterOne,
+    images: np.ndarray,
+    moving_index: Sequence[int] | np.ndarray,
+    fixed_index: Sequence[int] | np.ndarray,
+    spacing: ArrayLike,
+    settings: Mapping[str, Any],
+    out: np.ndarray | None = None,
+    report: Callable[[int], None] = lambda done: None,
+) -> tuple[np.ndarray, pd.DataFrame]:
+    """Register all pairs one after the other, each timed by itself.
+
+    images: (N, *spatial), may be memory-mapped; each is handed over as contiguous float32.
+    moving_index, fixed_index: P rows of `images` each. spacing: mm, tensor axis order, (ndim,) for all images or
+    (N, ndim), of which the fixed image's row counts. settings: handed on to `register_one`.
+    out: array (P, ndim, *spatial) to fill, a memory map or float16 where fields are large; None makes a float32 one.
+    report: told after each pair how many are done.
+    Returns the fields (P, ndim, *spatial), voxels, and a frame with one row per pair: seconds of the call (wall
+    clock), note ('' or why the field is zero). The first pair is registered once more beforehand, uncounted, since the
+    first call of a library loads and allocates (papers.md 1.5). Raises ReregisterError, naming the pair's position,
+    where a field has a wrong shape or a value that is not finite.
+    """
+    if len(moving_index) != len(fixed_index):
+        raise ValueError(f"{len(moving_index)} moving but {len(fixed_index)} fixed indices")
+    spatial = images.shape[1:]
+    ndim = len(spatial)
+    spacings = np.broadcast_to(np.asarray(spacing, dtype=np.float64), (len(images), ndim))
+    shape = (len(moving_index), ndim, *spatial)
+    fields = np.empty(shape, dtype=np.float32) if out is None else out
+    if fields.shape != shape:
+        raise ValueError(f"out must have shape {shape}, got {fields.shape}")
+
+    def timed(index: int) -> tuple[np.ndarray, str, float]:
+        moving = np.array(images[moving_index[index]], dtype=np.float32)
+        fixed = np.array(images[fixed_index[index]], dtype=np.float32)
+        axes = tuple(spacings[fixed_index[index]].tolist())
+        start = time.perf_counter()
+        ddf, note = register_one(moving, fixed, axes, settings=settings)
+        return ddf, note, time.perf_counter() - start
+
+    rows: list[tuple[float, str]] = []
+    for index in range(len(moving_index)):
+        if index == 0:
+            timed(index)
+        ddf, note, seconds = timed(index)
+        fields[index] = _checked(ddf, shape[1:], index)
+        rows.append((seconds, note))
+        report(index + 1)
+    return fields, pd.DataFrame(rows, columns=["seconds", "note"]).astype({"seconds": "float64", "note": "str"})
+
+
+def timing_table(
+    timing: pd.DataFrame, pairs: pd.DataFrame, method: str, seed: int, device: str, threads: int
+) -> pd.DataFrame:
+    """Times with what they belong to. They vary from run to run, so they stand in a file of their own."""
+    case = (
+        pairs[["pair_id", "group"]]
+        .reset_index(drop=True)
+        .assign(method=method, seed=seed, device=device, threads=threads)
+    )
+    return pd.concat([case, timing.reset_index(drop=True)], axis=1)
+
+
+def run_baseline(job: Any, register_one: RegisterOne) -> None:
+    """What the script of every baseline does: read store and pairs, register, write fields and times.
+
+    job: a `reregister.provenance.job.Job` with inputs images, subjects and pairs, the param settings and the outputs fields
+    and timing.
+    """
+    store = ImageStore.open(job.input.images, job.input.subjects)
+    pairs = store.frozen_pairs(job.input.pairs, "test")
+    report = job.progress(len(pairs), "pairs").report
+    rows = (pairs["moving_row"].to_numpy(), pairs["fixed_row"].to_numpy())
+    images = store.images[:, 0]
+    fields, timing = register_pairs(register_one, images, *rows, store.spacings, job.params.settings, report=report)
+    method, seed = job.wildcards["method"], int(job.wildcards["seed"])
+    write_array(job.output.fields, fields)
+    write_frame(job.output.timing, timing_table(timing, pairs, method, seed, "cpu", job.threads))

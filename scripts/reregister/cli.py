@@ -1,0 +1,47 @@
+"""The command `reregister`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from reregister.errors import ReregisterError
+from reregister.progress import running
+
+
+def show_progress(run_folder: Path) -> int:
+    """Print one line for each unfinished job of a run. Raises ReregisterError where the folder is no run's."""
+    if not run_folder.is_dir():
+        raise ReregisterError(f"{run_folder} does not exist; give the folder of a run, such as results/demo")
+    states = running(run_folder)
+    for state in states:
+        print(state.line())
+    if not states:
+        print(f"no job of {run_folder} is running")
+    return 0
+
+
+def _newest_run() -> Path:
+    runs = sorted(Path("results").glob("*/run.json"), key=lambda path: path.stat().st_mtime)
+    return runs[-1].parent if runs else Path("results", "demo")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point of the command; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="reregister", description="Look at and work with runs of reregister.")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    progress = commands.add_parser("progress", help="show running jobs with their rate and the time left")
+    progress.add_argument(
+        "run_folder", type=Path, nargs="?", help="folder of the run (default: the newest in results/)"
+    )
+    progress.set_defaults(command=lambda options: show_progress(options.run_folder or _newest_run()))
+    options = parser.parse_args(arguments)
+    try:
+        status: int = options.command(options)
+    except ReregisterError as error:
+        print(f"reregister: {error}", file=sys.stderr)
+        return 1
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,158 @@
+"""ImageStore: the images of one data set in one memory-mappable file, and a table that says whose they are."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from reregister.errors import ReregisterError
+from reregister.tables import read_frame, write_array, write_frame
+
+SUBJECT_COLUMNS = ("id", "group", "cluster", "split", "spacing", "source", "sha256")
+
+
+@dataclass(frozen=True)
+class ImageStore:
+    """Images and subjects of one data set, row for row.
+
+    images: float32 (N, C, *spatial), memory-mapped, read-only.
+    subjects: N rows of text: id; group (unit within which pairs are drawn); cluster (unit of statistical
+        independence); split (the official one); spacing (one number per spatial axis, blanks between); source (file
+        name) and sha256 of that file. A data set may add columns behind these.
+    """
+
+    images: NDArray[np.float32]
+    subjects: pd.DataFrame
+
+    @classmethod
+    def open(cls, images_path: str | os.PathLike[str], subjects_path: str | os.PathLike[str]) -> "ImageStore":
+        """Map the images and read the table.
+
+        Raises ReregisterError where a file is missing or unreadable, a column is missing, or the lengths differ.
+        """
+        try:
+            images = np.load(images_path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise ReregisterError(
+                f"{images_path} cannot be read as images ({error}); prepare the data again."
+            ) from None
+        subjects = read_subjects(subjects_path)
+        if len(images) != len(subjects):
+            raise ReregisterError(
+                f"{images_path} holds {len(images)} images but {subjects_path} {len(subjects)} rows; "
+                "prepare the data again."
+            )
+        return cls(images, subjects)
+
+    @cached_property
+    def _rows(self) -> pd.Index:
+        return pd.Index(self.subjects["id"].tolist(), dtype=object)
+
+    def frozen_pairs(self, path: str | os.PathLike[str], split: str) -> pd.DataFrame:
+        """The frozen pairs of one split, with the rows of their images as moving_row and fixed_row, in file order.
+
+        path: table of pairs (pair_id, moving, fixed, split, group, cluster). Raises ReregisterError where the split has
+        no pair or a pair names an image that is not stored.
+        """
+        pairs = read_frame(path)
+        pairs = pairs[pairs["split"] == split].reset_index(drop=True)
+        if pairs.empty:
+            raise ReregisterError(f"{path} has no pair of the split {split}; make the pairs again.")
+        return pairs.assign(moving_row=self.index(pairs["moving"]), fixed_row=self.index(pairs["fixed"]))
+
+    def index(self, ids: Sequence[str] | pd.Series) -> NDArray[np.intp]:
+        """Row numbers of `ids`, in their order. Raises ReregisterError naming the first id that is not stored."""
+        rows = self._rows.get_indexer(pd.Index(list(ids), dtype=object))
+        if (rows < 0).any():
+            unknown = list(ids)[int(np.argmax(rows < 0))]
+            raise ReregisterError(f"The image store has no image with the id {unknown!r}; check the list of pairs.")
+        return rows
+
+    @cached_property
+    def spacings(self) -> NDArray[np.float64]:
+        """Spacing of every image, (N, ndim), in the unit of the table: mm, or pixels where a format has none."""
+        ndim = self.images.ndim - 2
+        table: dict[str, list[float]] = {}
+        for text in self.subjects["spacing"].unique():
+            numbers = [float(number) for number in text.split()]
+            if len(numbers) != ndim:
+                raise ReregisterError(
+                    f"The spacing {text!r} of the subjects table has not {ndim} numbers, one per axis."
+                )
+            table[text] = numbers
+        return np.array([table[text] for text in self.subjects["spacing"]], dtype=np.float64).reshape(-1, ndim)
+
+    @property
+    def spacing(self) -> tuple[float, ...]:
+        """The one spacing of all images. Raises ReregisterError where they differ: use `spacings` there."""
+        distinct = np.unique(self.spacings, axis=0)
+        if len(distinct) != 1:
+            raise ReregisterError(f"The images of the store have {len(distinct)} spacings where one is needed.")
+        return tuple(float(value) for value in distinct[0])
+
+
+def read_subjects(path: str | os.PathLike[str]) -> pd.DataFrame:
+    """Read a subjects table as text alone, so that group "07" or an id "NA" stays what it is.
+
+    Raises ReregisterError where the file is missing, unreadable or lacks a column of `SUBJECT_COLUMNS`.
+    """
+    try:
+        subjects = read_frame(path)
+    except (OSError, ValueError) as error:
+        raise ReregisterError(
+            f"{path} cannot be read as a table of subjects ({error}); prepare the data again."
+        ) from None
+    _require_columns(subjects, path)
+    return subjects
+
+
+def write_store(
+    images_path: str | os.PathLike[str],
+    subjects_path: str | os.PathLike[str],
+    images: ArrayLike,
+    subjects: pd.DataFrame,
+) -> None:
+    """Check, then write `images.npy` (float32) and `subjects.csv`; nothing is written where a check fails.
+
+    images: (N, C, *spatial), any intensity range; subjects: N rows with the columns of `SUBJECT_COLUMNS`.
+    Raises ReregisterError for unlike lengths, a missing column or value, an id used twice, and the first image that
+    holds NaN or infinity (named by its id).
+    """
+    array = np.asarray(images)
+    _require_columns(subjects, subjects_path)
+    if array.ndim < 3 or len(array) != len(subjects):
+        raise ReregisterError(
+            f"{images_path} would hold images of shape {array.shape} for {len(subjects)} subjects; "
+            "(N, C, *spatial) with one subject per image is needed."
+        )
+    _require_values(subjects, subjects_path)
+    # Image by image: a mask of the whole array would take a quarter of its memory again.
+    for identity, image in zip(subjects["id"], array, strict=True):
+        if not np.isfinite(image).all():
+            raise ReregisterError(f"Image {identity} holds NaN or infinite values; check its source file.")
+    write_array(images_path, np.ascontiguousarray(array, dtype=np.float32))
+    others = [column for column in subjects.columns if column not in SUBJECT_COLUMNS]
+    write_frame(subjects_path, subjects[[*SUBJECT_COLUMNS, *others]].astype(str))
+
+
+def _require_columns(subjects: pd.DataFrame, path: str | os.PathLike[str]) -> None:
+    missing = [column for column in SUBJECT_COLUMNS if column not in subjects.columns]
+    if missing:
+        raise ReregisterError(f"{path} lacks the column(s) {', '.join(missing)} of a table of subjects.")
+
+
+def _require_values(subjects: pd.DataFrame, path: str | os.PathLike[str]) -> None:
+    for column in SUBJECT_COLUMNS:
+        empty = subjects[column].isna() | (subjects[column].astype(str) == "")
+        if empty.any():
+            row = int(np.argmax(empty.to_numpy()))
+            raise ReregisterError(
+                f"{path} has no {column} for the subject in row {row} (id {subjects['id'].iloc[row]})."
+            )
+    repeated = subjects["id"].astype(str).duplicated()
+    if repeated.any():
+        raise ReregisterError(f"{path} has the id {subjects['id'][repeated].iloc[0]} twice; ids must be unique.")

@@ -1,0 +1,84 @@
+"""All label-free metrics of one registered pair, in one flat row."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from reregister.metrics.intensity import mae, mse, ncc, ssim
+from reregister.metrics.jacobian import jacobian_statistics
+from reregister.metrics.landmark import field_error
+
+FOREGROUND = 0.1
+
+
+class Metric(NamedTuple):
+    """What a column means: unit ("1" = none), direction ("higher" | "lower" is better, or "none"), definition."""
+
+    unit: str
+    direction: str
+    definition: str
+
+
+METRICS: dict[str, Metric] = {
+    "ncc": Metric("1", "higher", "global normalised cross-correlation of warped and fixed; 0 where one is constant"),
+    "mse": Metric("intensity^2", "lower", "mean squared difference of warped and fixed over all voxels"),
+    "mae": Metric("intensity", "lower", "mean absolute difference of warped and fixed over all voxels"),
+    "ssim": Metric("1", "higher", "structural similarity, Gaussian window of 11, sigma 1.5, data range 1.0"),
+    "min_det": Metric("1", "higher", "smallest Jacobian determinant, central differences, border voxel dropped"),
+    "fold_share": Metric("1", "lower", "share of voxels with Jacobian determinant <= 0"),
+    "sdlogj": Metric("1", "lower", "standard deviation of log(det), det clipped from below at 1e-9"),
+    "mean_det": Metric("1", "none", "mean Jacobian determinant; 1 for any field that vanishes at the border"),
+    "std_det": Metric("1", "lower", "standard deviation of the Jacobian determinant within the image"),
+    "max_displacement": Metric("unit of spacing", "none", "largest Euclidean displacement"),
+    "field_error_mean": Metric("unit of spacing", "lower", "mean vector error against the true field, fixed > 0.1"),
+    "field_error_p95": Metric("unit of spacing", "lower", "95th percentile of the same vector error"),
+}
+
+
+def evaluate_pair(
+    moving: ArrayLike,
+    fixed: ArrayLike,
+    warped: ArrayLike,
+    ddf: ArrayLike,
+    spacing: Sequence[float],
+    truth: ArrayLike | None = None,
+) -> dict[str, float]:
+    """One value per entry of `METRICS` for one pair, in that order.
+
+    moving, fixed, warped: (H, W) or (D, H, W), one grid, intensities in [0, 1], at least 11 voxels per axis.
+    ddf: (ndim, *spatial), voxels. spacing: voxel size per axis (mm, or 1 for px). truth: the true field in the form of
+    ddf, or None where none is known; the error is taken over fixed > 0.1 and is NaN without a truth.
+    Raises ValueError if shapes do not fit. Similarities are of warped against fixed; moving is only checked.
+    """
+    moving, fixed, warped, field = (np.asarray(array) for array in (moving, fixed, warped, ddf))
+    if not moving.shape == fixed.shape == warped.shape or field.shape != (fixed.ndim, *fixed.shape):
+        raise ValueError(
+            f"not of one grid: moving {moving.shape}, fixed {fixed.shape}, warped {warped.shape}, ddf {field.shape}"
+        )
+    if len(spacing) != fixed.ndim:
+        raise ValueError(f"images of shape {fixed.shape} need {fixed.ndim} spacings, got {len(spacing)}")
+    regularity = jacobian_statistics(field)
+    error = {"mean": float("nan"), "p95": float("nan")}
+    if truth is not None:
+        error = field_error(field, truth, fixed > FOREGROUND, spacing)
+    row = {
+        "ncc": ncc(warped, fixed),
+        "mse": mse(warped, fixed),
+        "mae": mae(warped, fixed),
+        "ssim": ssim(warped, fixed),
+        "max_displacement": _max_displacement(field, spacing),
+        "field_error_mean": error["mean"],
+        "field_error_p95": error["p95"],
+        **regularity,
+    }
+    return {name: row[name] for name in METRICS}
+
+
+def _max_displacement(field: NDArray[np.floating], spacing: Sequence[float]) -> float:
+    """Largest Euclidean length of a field (ndim, *spatial) in the unit of spacing; NaN where a value is NaN."""
+    squares = np.zeros(field.shape[1:])
+    for component, step in zip(field, spacing, strict=True):
+        squares += np.square(component.astype(np.float64) * step)
+    return float(np.sqrt(squares.max()))

@@ -1,0 +1,117 @@
+"""Which of the project's files a script's result depends on, and a digest of them that ignores comments and layout.
+
+A job's code is its script, every module of `reregister` that the script imports (at any depth, inside functions too),
+and the registry entries that its params name. `reregister.provenance` is left out: the recorder describes results and
+does not make them, so mending it must not retrain a network; `RECORD_VERSION` in the recipe stands for what does change
+a record.
+"""
+
+import ast
+import hashlib
+import sys
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from reregister.provenance.files import sha256_file, sha256_json
+
+SCRIPTS = Path(__file__).resolve().parents[2]
+PACKAGE = "reregister"
+RECORDER = f"{PACKAGE}.provenance"
+
+
+def module_path(module: str) -> Path | None:
+    """The file of a module of ours (`reregister.a.b`), or None where there is no such file."""
+    base = SCRIPTS.joinpath(*module.split("."))
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+@cache
+def _parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_bytes(), filename=path.name)
+
+
+@cache
+def imported_modules(path: Path) -> frozenset[str]:
+    """Dotted names that a file imports anywhere in it, ours and others' (the project has no relative imports)."""
+    names: set[str] = set()
+    for node in ast.walk(_parse(path)):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return frozenset(names)
+
+
+def closure(script: Path, entries: Iterable[str] = ()) -> dict[str, Path]:
+    """Files that `script` runs: name relative to the project (`scripts/...`) to path, sorted by name.
+
+    entries: modules that a registry loads by name for this job, dotted, such as `reregister.models.dirnet`.
+    Raises ModuleNotFoundError for an entry that has no file.
+    """
+    found = {script.resolve()}
+    todo = [script.resolve()]
+    for entry in entries:
+        path = module_path(entry)
+        if path is None:
+            raise ModuleNotFoundError(f"no module {entry} under {SCRIPTS.name}/")
+        found.add(path)
+        todo.append(path)
+    while todo:
+        for name in imported_modules(todo.pop()):
+            if name.split(".")[0] != PACKAGE or name == RECORDER or name.startswith(RECORDER + "."):
+                continue
+            path = module_path(name)
+            if path is not None and path not in found:
+                found.add(path)
+                todo.append(path)
+    root = SCRIPTS.parent
+    return {path.relative_to(root).as_posix(): path for path in sorted(found)}
+
+
+def third_party_imports(files: Iterable[Path]) -> set[str]:
+    """Top-level names that files import and that are neither ours nor the standard library's."""
+    tops = {name.split(".")[0] for path in files for name in imported_modules(path)}
+    return tops - set(sys.stdlib_module_names) - {PACKAGE}
+
+
+def _is_docstring(node: Any) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def _canonical(node: Any) -> Any:
+    # Not ast.dump: its text differs between Python versions (3.13 leaves out empty lists), this form does not.
+    if isinstance(node, ast.Constant):
+        return [type(node.value).__name__, repr(node.value)]
+    if isinstance(node, ast.AST):
+        fields = {name: _canonical(value) for name, value in ast.iter_fields(node)}
+        return {type(node).__name__: {name: value for name, value in fields.items() if value not in (None, [])}}
+    if isinstance(node, list):
+        return [_canonical(item) for item in node if not _is_docstring(item)]
+    return node
+
+
+@cache
+def _syntax_hash_of(path: Path, content_sha256: str) -> str:
+    return sha256_json(_canonical(_parse(path)))
+
+
+def syntax_hash(path: Path) -> str:
+    """sha256 of a file's syntax tree: the same after a change of comments, docstrings or layout, else another."""
+    return _syntax_hash_of(path, sha256_file(path))
+
+
+def code_hashes(files: dict[str, Path]) -> dict[str, str]:
+    """Syntax-tree hash for each file of a closure."""
+    return {name: syntax_hash(path) for name, path in files.items()}
+
+
+def code_digest(script: Path, entries: Iterable[str] = ()) -> str:
+    """One digest (16 hex digits) of a script's closure, for Snakemake to compare between runs."""
+    text = sha256_json(code_hashes(closure(script, entries)))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

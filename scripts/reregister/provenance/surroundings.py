@@ -1,0 +1,116 @@
+"""The machine, the packages and the commit that a job ran with. Standard library only."""
+
+import contextlib
+import hashlib
+import os
+import platform
+import re
+import resource
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+_VARIABLES = re.compile(r"^(OMP|MKL|OPENBLAS|KMP|ITK|CUDA|CUBLAS|TORCH|PYTHONHASHSEED|NUMEXPR|MALLOC)")
+_ISA = ("avx2", "fma", "avx512f", "avx512_bf16", "amx_bf16", "amx_tile", "asimd", "sve")
+
+
+def cpu() -> dict[str, Any]:
+    """Model name and the instruction sets that decide which kernels a library picks."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return {"model": platform.processor() or platform.machine(), "isa": []}
+    model = re.search(r"^model name\s*:\s*(.+)$", text, re.M)
+    flags = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", text, re.M)
+    words = set(flags.group(1).split()) if flags else set()
+    return {"model": model.group(1).strip() if model else platform.machine(), "isa": [i for i in _ISA if i in words]}
+
+
+def operating_system() -> str:
+    """Name and kernel without the machine's own name."""
+    name = platform.system()
+    with contextlib.suppress(OSError):
+        name = platform.freedesktop_os_release().get("PRETTY_NAME", name)
+    return f"{name}, {platform.system()} {platform.release()}, {platform.machine()}"
+
+
+def packages() -> tuple[dict[str, str], list[str]]:
+    """Versions of the distributions whose modules are loaded now, and those found outside this environment's prefix.
+
+    A package missing from a rule's environment may be taken silently from the one that runs Snakemake; the second list
+    shows it.
+    """
+    by_module = metadata.packages_distributions()
+    versions: dict[str, str] = {}
+    outside: set[str] = set()
+    for name in {module.split(".")[0] for module in list(sys.modules)}:
+        file = getattr(sys.modules.get(name), "__file__", None)
+        for distribution in by_module.get(name, []):
+            if distribution == "reregister":
+                continue
+            versions[distribution] = metadata.version(distribution)
+            if file and not Path(file).resolve().is_relative_to(Path(sys.prefix).resolve()):
+                outside.add(distribution)
+    return dict(sorted(versions.items())), sorted(outside)
+
+
+def torch_state() -> dict[str, Any] | None:
+    """Threads, device and determinism as torch has them, or None where torch was not loaded."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return None
+    cuda = torch.cuda.is_available()
+    return {
+        "version": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name(0) if cuda else "cpu",
+        "cuda": torch.version.cuda,
+        "cudnn": torch.backends.cudnn.version() if cuda else None,
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+    }
+
+
+def environment() -> dict[str, Any]:
+    """Everything about the surroundings that can move a number, without host name, user name or path."""
+    versions, outside = packages()
+    return {
+        "python": platform.python_version(),
+        "implementation": platform.python_implementation(),
+        "os": operating_system(),
+        "cpu": cpu(),
+        "packages": versions,
+        "packages_outside_prefix": outside,
+        "torch": torch_state(),
+        "variables": {k: v for k, v in sorted(os.environ.items()) if _VARIABLES.match(k) and os.sep not in v},
+    }
+
+
+def git_state(root: Path) -> tuple[dict[str, Any] | None, bytes]:
+    """Commit and id of the uncommitted changes of the checkout at `root`, and those changes as a patch.
+
+    None and b"" where `root` is not a git checkout or git is not there, as in an archive of the sources.
+    """
+
+    def git(*arguments: str) -> bytes:
+        command = ["git", "-C", str(root), *arguments]
+        return subprocess.run(command, check=True, capture_output=True, timeout=30).stdout
+
+    try:
+        commit = git("rev-parse", "HEAD").decode().strip()
+        patch = git("diff", "HEAD", "--no-color", "--no-ext-diff")
+        untracked = git("ls-files", "--others", "--exclude-standard").decode().split("\n")
+    except (OSError, subprocess.SubprocessError):
+        return None, b""
+    return {
+        "commit": commit,
+        "dirty": hashlib.sha256(patch).hexdigest() if patch else None,
+        "untracked": sorted(name for name in untracked if name.endswith((".py", ".smk", ".yaml"))),
+    }, patch
+
+
+def peak_memory_mib() -> int:
+    """Largest resident size of this process so far, MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak // (1 << 20 if sys.platform == "darwin" else 1 << 10)

@@ -1,0 +1,97 @@
+"""What a job really read, wrote and connected to, through Python's audit hooks.
+
+The hooks see Python's own `open` and `socket.connect`; what a C++ library opens by itself and what a child process does
+they do not see. Declared files are hashed in any case.
+"""
+
+import os
+import site
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+_WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC
+
+
+class Watch:
+    """Collects opened paths and network addresses from the moment it is started."""
+
+    def __init__(self) -> None:
+        self.reads: set[str] = set()
+        self.writes: set[str] = set()
+        self.network: set[str] = set()
+        self.programs: list[list[str]] = []
+        self.active = False
+
+    def start(self) -> None:
+        """Install the hook. An audit hook cannot be removed, only made to do nothing."""
+        self.active = True
+        sys.addaudithook(self._hook)
+
+    def stop(self) -> None:
+        self.active = False
+
+    def _hook(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if not self.active:
+            return
+        if event == "open":
+            path, mode, flags = arguments
+            if isinstance(path, int) or path is None:
+                return
+            writes = bool((flags or 0) & _WRITE_FLAGS) or (isinstance(mode, str) and any(c in mode for c in "wax+"))
+            (self.writes if writes else self.reads).add(os.fsdecode(path))
+        elif event == "socket.connect":
+            address = arguments[1]
+            if isinstance(address, tuple):
+                self.network.add(f"{address[0]}:{address[1]}")
+        elif event == "subprocess.Popen":
+            argv = arguments[1]
+            self.programs.append([os.fsdecode(a) for a in ([argv] if isinstance(argv, (str, bytes)) else argv)])
+
+    def undeclared(self, declared: Iterable[Path], ignored: Iterable[Path], base: Path) -> tuple[list[str], list[str]]:
+        """Paths read and paths written that are neither declared nor the machinery of Python and the system.
+
+        Returned relative to `base` where they lie below it, otherwise as `outside/<file name>`, so that no absolute
+        path stands in a receipt.
+        """
+        known = {_real(path) for path in declared}
+        own, machinery = [_real(path) for path in ignored], [_real(path) for path in _machinery()]
+
+        def left(paths: set[str]) -> list[str]:
+            names = set()
+            for path in {_real(text) for text in paths}:
+                # A run folder may itself lie in a temporary folder: inside it only what the job owns is passed over.
+                roots = own if _below(path, _real(base)) else [*own, *machinery]
+                if path not in known and not any(_below(path, root) for root in roots) and not os.path.isdir(path):
+                    names.add(_relative(path, base))
+            return sorted(names)
+
+        # A temporary file that was moved onto its output or removed is gone by now.
+        return left({p for p in self.reads if os.path.exists(p)}), left({p for p in self.writes if os.path.exists(p)})
+
+
+def _below(path: str, root: str) -> bool:
+    return path == root or path.startswith(root + os.sep)
+
+
+def _real(path: str | os.PathLike[str]) -> str:
+    return os.path.realpath(os.fspath(path))
+
+
+def _relative(path: str, base: Path) -> str:
+    root = _real(base)
+    return os.path.relpath(path, root) if path.startswith(root + os.sep) else f"outside/{os.path.basename(path)}"
+
+
+def _machinery() -> list[str]:
+    """Folders whose files are the environment's, recorded as package versions and not file by file."""
+    paths = {sys.prefix, sys.base_prefix, tempfile.gettempdir()}
+    paths.update(("/proc", "/sys", "/dev", "/etc", "/usr", "/lib", "/opt", "/var"))
+    paths.update(sysconfig.get_paths().values())
+    paths.update(site.getsitepackages() if hasattr(site, "getsitepackages") else [])
+    home = Path.home()
+    paths.update(str(home / name) for name in (".cache", ".config", ".local", "Library"))
+    return sorted(paths)

@@ -1,0 +1,14 @@
+"""Register an experiment's test pairs with a baseline of elastix."""
+
+from reregister.provenance.door import Job, run
+
+
+def main(job: Job) -> None:
+    from reregister.baselines import elastix
+    from reregister.baselines.batch import run_baseline
+
+    run_baseline(job, elastix.register)
+
+
+if __name__ == "__main__":
+    run(main, globals().get("snakemake"), __file__)

@@ -1,0 +1,53 @@
+# Metrics of each method, then all methods of an experiment side by side.
+
+
+rule evaluate_registration:
+    input:
+        unpack(store_of),
+        pairs="<results>/{paper}/pairs/{experiment}.csv",
+        truth="<results>/{paper}/pairs/{experiment}.truth.npy",
+        fields="<results>/{paper}/fields/{experiment}/{method}_seed{seed}.npy",
+    output:
+        metrics="<results>/{paper}/metrics/{experiment}/{method}_seed{seed}.csv",
+        images="<results>/{paper}/metrics/{experiment}/{method}_seed{seed}.images.npz",
+        receipt="<results>/receipts/{paper}/evaluate_registration/{experiment}/{method}_seed{seed}.json",
+    log:
+        "<results>/{paper}/logs/evaluate_registration/{experiment}/{method}_seed{seed}.log",
+    conda:
+        "../../envs/evaluate.yaml"
+    threads: 1
+    resources:
+        mem_mb=2500,
+        runtime=60,
+    params:
+        padding=lambda wildcards: training_of(wildcards)["padding"],
+        unit=lambda wildcards: SETTINGS.datasets[experiment_of(wildcards)["dataset"]][
+            "unit"
+        ],
+        code=code_of("evaluate_registration"),
+        env=env_of("evaluate"),
+    script:
+        "../../scripts/evaluate_registration.py"
+
+
+rule compare_methods:
+    input:
+        metrics=lambda wildcards: results_of(
+            wildcards.paper, wildcards.experiment, "metrics"
+        ),
+    output:
+        comparison="<results>/{paper}/metrics/{experiment}/comparison.csv",
+        receipt="<results>/receipts/{paper}/compare_methods/{experiment}.json",
+    log:
+        "<results>/{paper}/logs/compare_methods/{experiment}.log",
+    conda:
+        "../../envs/plot.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=30,
+    params:
+        code=code_of("compare_methods"),
+        env=env_of("plot"),
+    script:
+        "../../scripts/compare_methods.py"

@@ -1,0 +1,47 @@
+# Figures and tables, each with the numbers that it shows as CSV.
+
+
+rule plot_figure:
+    input:
+        unpack(exhibit_inputs),
+    output:
+        svg="<results>/{paper}/figures/{exhibit}.svg",
+        png="<results>/{paper}/figures/{exhibit}.png",
+        numbers="<results>/{paper}/figures/{exhibit}.csv",
+        receipt="<results>/receipts/{paper}/plot_figure/{exhibit}.json",
+    log:
+        "<results>/{paper}/logs/plot_figure/{exhibit}.log",
+    conda:
+        "../../envs/plot.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=15,
+    params:
+        exhibit=exhibit_params,
+        code=exhibit_code("plot_figure"),
+        env=env_of("plot"),
+    script:
+        "../../scripts/plot_figure.py"
+
+
+rule make_table:
+    input:
+        unpack(exhibit_inputs),
+    output:
+        table="<results>/{paper}/tables/{exhibit}.csv",
+        receipt="<results>/receipts/{paper}/make_table/{exhibit}.json",
+    log:
+        "<results>/{paper}/logs/make_table/{exhibit}.log",
+    conda:
+        "../../envs/plot.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=15,
+    params:
+        exhibit=exhibit_params,
+        code=exhibit_code("make_table"),
+        env=env_of("plot"),
+    script:
+        "../../scripts/make_table.py"

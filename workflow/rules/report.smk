@@ -1,0 +1,98 @@
+# Pages built from receipts, the run's root, and the checksums that come last.
+
+
+rule build_report:
+    input:
+        receipts=lambda wildcards: receipts_of(wildcards.paper),
+        sources=lambda wildcards: sources_of(wildcards.paper),
+        figures=lambda wildcards: expand(
+            "<results>/{paper}/figures/{exhibit}.svg",
+            paper=wildcards.paper,
+            exhibit=exhibits_of(wildcards.paper, "figure"),
+        ),
+        tables=lambda wildcards: expand(
+            "<results>/{paper}/tables/{exhibit}.csv",
+            paper=wildcards.paper,
+            exhibit=exhibits_of(wildcards.paper, "table"),
+        ),
+        templates=templates(),
+    output:
+        page="<results>/report/{paper}.html",
+        manifest="<results>/receipts/{paper}/manifest.json",
+        receipt="<results>/receipts/{paper}/build_report.json",
+    log:
+        "<results>/{paper}/logs/build_report.log",
+    conda:
+        "../../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=15,
+    params:
+        context=report_context,
+        code=code_of("build_report"),
+        env=env_of("report"),
+    script:
+        "../../scripts/build_report.py"
+
+
+rule build_index:
+    input:
+        manifests=expand(
+            "<results>/receipts/{paper}/manifest.json", paper=SETTINGS.papers
+        ),
+        pages=expand(
+            "<results>/receipts/{paper}/build_report.json", paper=SETTINGS.papers
+        ),
+        sources=[source for paper in SETTINGS.papers for source in sources_of(paper)],
+        templates=templates(),
+    output:
+        page="<results>/report/index.html",
+        root="<results>/receipts/root.json",
+        receipt="<results>/receipts/build_index.json",
+    log:
+        "<results>/logs/build_index.log",
+    conda:
+        "../../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=15,
+    params:
+        papers={
+            name: {key: paper[key] for key in ("title", "authors", "reference")}
+            for name, paper in SETTINGS.papers.items()
+        },
+        run=SETTINGS.run,
+        scale=SETTINGS.scale,
+        code=code_of("build_index"),
+        env=env_of("report"),
+    script:
+        "../../scripts/build_index.py"
+
+
+rule write_checksums:
+    input:
+        receipts=[
+            receipt for paper in SETTINGS.papers for receipt in receipts_of(paper)
+        ],
+        pages=expand(
+            "<results>/receipts/{paper}/build_report.json", paper=SETTINGS.papers
+        ),
+        index="<results>/receipts/build_index.json",
+    output:
+        sums="<results>/SHA256SUMS",
+        receipt="<results>/receipts/write_checksums.json",
+    log:
+        "<results>/logs/write_checksums.log",
+    conda:
+        "../../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=15,
+    params:
+        code=code_of("write_checksums"),
+        env=env_of("report"),
+    script:
+        "../../scripts/write_checksums.py"

@@ -1,0 +1,40 @@
+# Training: one job for each network and seed.
+
+
+rule train_model:
+    input:
+        unpack(store_of),
+        pairs="<results>/{paper}/pairs/{experiment}.csv",
+        pool="<results>/{paper}/pairs/{experiment}.pool.csv",
+    output:
+        weights="<results>/{paper}/models/{experiment}/{method}/{part}_seed{seed}.safetensors",
+        card="<results>/{paper}/models/{experiment}/{method}/{part}_seed{seed}.card.md",
+        history="<results>/{paper}/models/{experiment}/{method}/{part}_seed{seed}.history.csv",
+        receipt="<results>/receipts/{paper}/train_model/{experiment}/{method}_{part}_seed{seed}.json",
+    log:
+        "<results>/{paper}/logs/train_model/{experiment}/{method}_{part}_seed{seed}.log",
+    benchmark:
+        "<results>/{paper}/benchmarks/train_model/{experiment}/{method}_{part}_seed{seed}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: lambda wildcards: training_of(wildcards)["threads"]
+    resources:
+        mem_mb=lambda wildcards: training_of(wildcards)["mem_mb"],
+        runtime=lambda wildcards: training_of(wildcards)["runtime"],
+        gpu=gpus,
+    params:
+        model=lambda wildcards: method_of(wildcards)["model"],
+        schedule=lambda wildcards: {
+            key: training_of(wildcards)[key]
+            for key in ("iterations", "batch", "validate_every", "padding")
+        },
+        optimiser=lambda wildcards: training_of(wildcards)["optimiser"],
+        loss=lambda wildcards: training_of(wildcards)["loss"],
+        device=SETTINGS.config["device"],
+        determinism=SETTINGS.config["determinism"],
+        code=lambda wildcards: code_of(
+            "train_model", ("models", method_of(wildcards)["model"]["name"])
+        ),
+        env=env_of("torch"),
+    script:
+        "../../scripts/train_model.py"
