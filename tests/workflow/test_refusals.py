@@ -1,0 +1,110 @@
+"""What the workflow refuses before any job, and what a job leaves behind when it fails."""
+
+import gzip
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from .conftest import PROJECT, Workflow
+
+Fresh = Callable[[], Workflow]
+
+
+def refused(workflow: Workflow, *arguments: str) -> str:
+    """The output of a call that must fail before any job."""
+    done = workflow.snakemake(*arguments, check=False)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stdout
+    assert not (workflow.folder / "results").exists() or not list((workflow.folder / "results").rglob("*.csv"))
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("scael=smoke", ["--config", "scael", "not known", "allowed", "scale"]),
+        ("scale=tiny", ["--config", "scale", "tiny", "smoke, demo, full"]),
+        ("seeds=3", ["--config", "seeds", "3", "a list of integers"]),
+        ("device=gpu", ["--config", "device", "gpu", "auto, cpu, cuda"]),
+        ("publishable=perhaps", ["--config", "publishable", "perhaps", "boolean"]),
+        ("data={mnits: standin}", ["data", "mnits", "mnist"]),
+        ("data={mnist: nowhere}", ["data.mnist", "nowhere", "does not exist"]),
+        ("papers={dirnet: {experiments: {mnist: {training: {batch: 0}}}}}", ["training.batch", "0", "at least 1"]),
+    ],
+)
+def test_wrong_config_is_named_before_any_job(fresh: Fresh, setting: str, words: list[str]) -> None:
+    text = refused(fresh(), "-n", "--config", setting)
+    for word in words:
+        assert word in text
+
+
+def test_folder_of_another_scale_is_refused(smoke: Workflow) -> None:
+    done = smoke.snakemake("-n", "--config", "scale=demo", "run=smoke", check=False)
+    assert done.returncode != 0
+    assert "made with scale smoke, not demo" in done.stdout
+
+
+def test_folder_of_other_data_is_refused(smoke: Workflow) -> None:
+    done = smoke.snakemake("-n", "--config", "scale=smoke", "data=download", check=False)
+    assert done.returncode != 0
+    assert "data.mnist standin, not download" in done.stdout
+
+
+def test_dry_run_from_another_folder(fresh: Fresh) -> None:
+    planned = fresh().planned("papers", "--config", "scale=smoke")
+    assert planned["train_model"] == 10
+    assert planned["make_standin_mnist"] == 1
+
+
+@pytest.fixture
+def archives(smoke: Workflow, tmp_path: Path) -> Path:
+    """The stand-in's four files, to be damaged and given by path."""
+    folder = tmp_path / "archives"
+    shutil.copytree(smoke.folder / "results" / "smoke" / "data" / "mnist" / "standin", folder)
+    return folder
+
+
+def _truncated(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:5000])
+
+
+def _html(path: Path) -> None:
+    path.write_text("<!DOCTYPE html><html><body>Please log in</body></html>", encoding="utf-8")
+
+
+def _other(path: Path) -> None:
+    path.write_bytes(gzip.compress(b"not the file that the checksum was taken of"))
+
+
+@pytest.mark.parametrize(("damage", "words"), [(_truncated, ["bytes"]), (_html, ["HTML"]), (_other, ["bytes"])])
+def test_wrong_archive_stops_at_the_first_rule(
+    fresh: Fresh, archives: Path, damage: Callable[[Path], None], words: list[str]
+) -> None:
+    damage(archives / "train-images-idx3-ubyte.gz")
+    workflow = fresh()
+    done = workflow.snakemake("dirnet", "--config", "scale=smoke", f"data={{mnist: {archives}}}", check=False)
+    assert done.returncode != 0
+    for word in ["train-images-idx3-ubyte.gz", *words]:
+        assert word in done.stdout
+    results = workflow.folder / "results" / "smoke"
+    assert not list(results.rglob("source.csv"))
+    assert not list((results / "receipts").rglob("*.json"))
+    assert "rule prepare_dataset" not in done.stdout
+
+
+def test_real_archive_by_path_is_original_verified(fresh: Fresh, samples: Path) -> None:
+    workflow = fresh()
+    target = "results/smoke/data/mnist/subjects.csv"
+    workflow.snakemake(target, "--config", "scale=smoke", f"data={{mnist: {samples / 'mnist'}}}")
+    source = (workflow.folder / "results/smoke/data/mnist/source.csv").read_text(encoding="utf-8")
+    assert source.count("original-verified") == 4
+    assert len((workflow.folder / target).read_text(encoding="utf-8").splitlines()) == 70_001
+
+
+def test_profile_holds_only_keys_that_cannot_override_another(fresh: Fresh) -> None:
+    import yaml
+
+    keys = set(yaml.safe_load((PROJECT / "profiles" / "default" / "config.yaml").read_text(encoding="utf-8")))
+    assert keys <= {"cores", "rerun-triggers", "rerun-incomplete", "show-failed-logs", "max-checksum-file-size"}

@@ -1,0 +1,139 @@
+"""A smoke run of all papers: complete, recorded, the same from nothing, and left alone by a second call."""
+
+import fnmatch
+import hashlib
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from reregister.provenance.receipt import recipe_id
+
+from .conftest import Workflow
+
+# What may differ between two runs from nothing: times and the exhibits made of them, records, logs, pages.
+MAY_VARY = (
+    "*.timing.csv",
+    "*/tables/tableS3_mnist_times.csv",
+    "receipts/*",
+    "*/logs/*",
+    "*/benchmarks/*",
+    "report/*",
+    "SHA256SUMS",
+)
+
+
+def hashes(run: Path) -> dict[str, str]:
+    """sha256 of every file of a run that may not vary, by its path in the run folder."""
+    files = sorted(path for path in run.rglob("*") if path.is_file())
+    named = {path.relative_to(run).as_posix(): path for path in files}
+    return {
+        name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for name, path in named.items()
+        if not any(fnmatch.fnmatch(name, pattern) for pattern in MAY_VARY)
+    }
+
+
+def receipts(run: Path) -> dict[str, dict]:
+    """Every receipt of a run, by its path."""
+    found = {}
+    for path in sorted((run / "receipts").rglob("*.json")):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if "recipe" in content:
+            found[path.relative_to(run).as_posix()] = content
+    return found
+
+
+@pytest.fixture(scope="module")
+def run(smoke: Workflow) -> Path:
+    return smoke.folder / "results" / "smoke"
+
+
+def test_two_runs_from_nothing_give_the_same_bytes(run: Path, twin: Workflow) -> None:
+    first, second = hashes(run), hashes(twin.folder / "results" / "again")
+    assert first == second
+    # Weights, fields, metrics and figures are all among them.
+    suffixes = {Path(name).suffix for name in first}
+    assert {".safetensors", ".npy", ".npz", ".csv", ".svg", ".png", ".gz"} <= suffixes
+
+
+def test_recipes_are_the_same_in_two_runs(run: Path, twin: Workflow) -> None:
+    def recipes(of: dict[str, dict]) -> dict[str, str]:
+        pages = ("build_report", "build_index", "write_checksums", "tableS3")
+        return {name: r["recipe_id"] for name, r in of.items() if not any(page in name for page in pages)}
+
+    assert recipes(receipts(run)) == recipes(receipts(twin.folder / "results" / "again"))
+
+
+def test_every_output_has_a_receipt_with_its_hash(run: Path) -> None:
+    recorded = {}
+    for name, receipt in receipts(run).items():
+        assert receipt["recipe_id"] == recipe_id(receipt["recipe"]), name
+        recorded |= {output: entry["sha256"] for output, entry in receipt["outputs"].items()}
+    unrecorded = set(hashes(run)) - set(recorded) - {"run.json"}
+    assert not unrecorded
+    for name, expected in recorded.items():
+        assert hashlib.sha256((run / name).read_bytes()).hexdigest() == expected, name
+
+
+def test_every_input_was_made_by_a_job_or_belongs_to_the_project(run: Path) -> None:
+    all_receipts = receipts(run)
+    made = {name: entry["sha256"] for receipt in all_receipts.values() for name, entry in receipt["outputs"].items()}
+    made |= {name: hashlib.sha256((run / name).read_bytes()).hexdigest() for name in all_receipts}
+    for name, receipt in all_receipts.items():
+        for path, sha256 in receipt["recipe"]["inputs"].items():
+            assert path.startswith("project/workflow/report/") or made.get(path) == sha256, (name, path)
+
+
+def test_jobs_read_and_write_what_they_declare(run: Path) -> None:
+    for name, receipt in receipts(run).items():
+        for key in ("undeclared_reads", "undeclared_writes", "undeclared_code", "network", "programs"):
+            assert receipt[key] == [], (name, key)
+
+
+def test_records_and_pages_name_no_machine_and_no_person(run: Path, smoke: Workflow) -> None:
+    import getpass
+    import socket
+
+    words = [str(smoke.folder), str(Path.home()), socket.gethostname()]
+    # A short name such as vm or root is a word of its own in any text.
+    words = [word for word in [*words, getpass.getuser()] if len(word) > 4]
+    for path in [*(run / "receipts").rglob("*"), *(run / "report").rglob("*.html")]:
+        if path.is_file():
+            text = path.read_text(encoding="utf-8", errors="replace")
+            assert not [word for word in words if word in text], path
+
+
+def test_checksums_hold(run: Path) -> None:
+    subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=run, check=True)
+
+
+def test_nothing_is_left_to_do(smoke: Workflow) -> None:
+    assert "Nothing to be done" in smoke.snakemake("-n", "papers", "--config", "scale=smoke").stdout
+
+
+def test_report_shows_every_exhibit_and_the_origin_of_the_data(run: Path) -> None:
+    page = (run / "report" / "dirnet.html").read_text(encoding="utf-8")
+    manifest = json.loads((run / "receipts" / "dirnet" / "manifest.json").read_text(encoding="utf-8"))
+    exhibits = [Path(name).stem for name in manifest["receipts"] if "/plot_figure/" in name or "/make_table/" in name]
+    assert len(exhibits) >= 5
+    for exhibit in exhibits:
+        assert f'id="{exhibit}"' in page
+    assert "synthetic stand-in" in page
+    root = json.loads((run / "receipts" / "root.json").read_text(encoding="utf-8"))
+    assert root["root"] in (run / "report" / "index.html").read_text(encoding="utf-8")
+    assert manifest["root"] in page
+
+
+def test_a_job_runs_again_by_hand_from_its_receipt(finished: Workflow) -> None:
+    run = finished.folder / "results" / "smoke"
+    receipt = run / "receipts" / "dirnet" / "evaluate_registration" / "mnist" / "dirnet_bl_seed0.json"
+    before = json.loads(receipt.read_text(encoding="utf-8"))
+    import sys
+
+    script = finished.project / "scripts" / "evaluate_registration.py"
+    subprocess.run([sys.executable, str(script), str(receipt)], check=True)
+    after = json.loads(receipt.read_text(encoding="utf-8"))
+    assert (after["recipe_id"], after["outputs"]) == (before["recipe_id"], before["outputs"])
+    assert after["run"]["end"] >= before["run"]["end"]
