@@ -294,12 +294,9 @@ def sources_of(paper):
 
 
 def templates():
-    """Page templates and styles: the only project files besides code that a page is made of."""
-    return sorted(
-        str(path)
-        for path in Path(workflow.basedir, "workflow", "report").iterdir()
-        if path.is_file()
-    )
+    """Page templates and styles, relative to the working folder, so that a moved checkout reruns nothing."""
+    folder = Path(os.path.relpath(workflow.basedir), "workflow", "report")
+    return sorted(str(path) for path in folder.iterdir() if path.is_file())
 
 
 def report_context(wildcards):
