@@ -4,11 +4,18 @@ from reregister.provenance.door import Job, run
 
 
 def main(job: Job) -> None:
-    from reregister.benchmark import measure
+    import torch
 
+    from reregister.benchmark.table import measure
+    from reregister.runtime import torch_settings
     from reregister.tables import write_frame
 
-    write_frame(job.output.speed, measure(job.threads))
+    params = job.params
+    # The targets are those of a CPU, whatever device the run trains on.
+    with torch_settings(job.threads, params.determinism, torch.device("cpu")) as job.determinism:
+        table = measure(job.threads, params.model, params.training, params.elastix, params.plan)
+    print(table.to_string(index=False))
+    write_frame(job.output.speed, table)
 
 
 if __name__ == "__main__":

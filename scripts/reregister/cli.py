@@ -11,7 +11,7 @@ from reregister.progress import running
 def show_progress(run_folder: Path) -> int:
     """Print one line for each unfinished job of a run. Raises ReregisterError where the folder is no run's."""
     if not run_folder.is_dir():
-        raise ReregisterError(f"{run_folder} does not exist; give the folder of a run, such as results/demo")
+        raise ReregisterError(f"there is no folder {run_folder}; give the folder of a run, such as results/demo")
     states = running(run_folder)
     for state in states:
         print(state.line())

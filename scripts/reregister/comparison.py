@@ -21,11 +21,12 @@ def compare(metrics: pd.DataFrame, baseline: str = "identity") -> pd.DataFrame:
 
     metrics: one row per case with `CASE_COLUMNS` and the metrics; the seeds of a method are cases of the same cluster, so
     that an interval covers the spread between images and not a count inflated by seeds. A gain is method minus baseline on
-    the same pair. Returns method, group (each, and `all`), metric, n, n_undefined, n_clusters, mean, sd, median, low,
-    high, gain, gain_low, gain_high. Raises ReregisterError where the baseline has no row for a pair.
+    the same pair; a baseline with several seeds counts by its mean over them. Returns method, group (each, and `all`),
+    metric, n, n_undefined, n_clusters, mean, sd, median, low, high, gain, gain_low, gain_high. Raises ReregisterError
+    where the baseline has no row for a pair.
     """
     names = metric_columns(metrics)
-    reference = metrics[metrics["method"] == baseline].set_index("pair_id")[names]
+    reference = metrics[metrics["method"] == baseline].groupby("pair_id")[names].mean()
     unpaired = sorted(set(metrics["pair_id"]) - set(reference.index))
     if unpaired:
         raise ReregisterError(

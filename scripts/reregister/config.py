@@ -1,8 +1,9 @@
 """Reading, completing and checking the configuration before any job is planned."""
 
-from collections.abc import Mapping
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -12,37 +13,106 @@ from jsonschema import Draft202012Validator
 from reregister.errors import ReregisterError
 
 SCALES = ("smoke", "demo", "full")
+_TAG = "tag:yaml.org,2002:"
+_INT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)$")
+_FLOAT = re.compile(
+    r"[-+]?(?:(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?|\.(?:inf|Inf|INF))$|\.(?:nan|NaN|NAN)$"
+)
 
 
-def parse_overrides(value: Any) -> Any:
-    """Values from the command line as YAML means them: Snakemake hands lists and booleans over as text.
+class _Loader(yaml.SafeLoader):
+    """YAML as people mean it: 1e-3 is a number; 007, 1:30 and 2026-11-20 are text; no key stands twice in a mapping.
 
-    `[0, 1]`, `off` and `1e-3` become a list of numbers, False and 0.001; a mapping is parsed leaf by leaf.
+    YAML 1.1, which PyYAML follows, reads these as text, 7, 90 and a date, and lets the last of two equal keys win.
     """
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for index, key in enumerate(keys):
+            if key.value in {earlier.value for earlier in keys[:index]}:
+                problem = f"the key {key.value} stands twice in one mapping"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+        return node
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, form) for tag, form in forms if tag.removeprefix(_TAG) not in ("int", "float", "timestamp")]
+    for first, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(_TAG + "int", _INT, list("+-0123456789"))
+_Loader.add_implicit_resolver(_TAG + "float", _FLOAT, list("+-.0123456789"))
+
+
+def options(schema: Mapping[str, Any], root: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """A schema without its reference, and the schemas of its anyOf."""
+    if "$ref" in schema:
+        schema = root["$defs"][schema["$ref"].rsplit("/", 1)[-1]]
+    return [schema, *(option for part in schema.get("anyOf", ()) for option in options(part, root))]
+
+
+def _part(schemas: Iterable[Mapping[str, Any]], key: str) -> Mapping[str, Any]:
+    """The schema of one key of a mapping, {} where none is given."""
+    for schema in schemas:
+        part = schema.get("properties", {}).get(key, schema.get("additionalProperties"))
+        if isinstance(part, Mapping):
+            return part
+    return {}
+
+
+def show(value: Any) -> str:
+    """A value as an error shows it: text in quotes, 80 characters at most."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def parse_overrides(value: Any, schema: Mapping[str, Any] | None = None, root: Mapping[str, Any] | None = None) -> Any:
+    """Values from the command line as YAML means them: Snakemake hands all but single numbers over as text.
+
+    `[0, 1]`, `off` and `1e-3` become a list of numbers, False and 0.001; a mapping is parsed leaf by leaf. Snakemake drops
+    the quotes, so text stays text where `schema` takes text and not what YAML makes of it, as in a list of ids.
+    """
+    schema = schema or {}
+    root = root or schema
+    choices = options(schema, root)
     if isinstance(value, Mapping):
-        return {key: parse_overrides(item) for key, item in value.items()}
+        scales = set(value) <= set(SCALES)
+        return {
+            key: parse_overrides(item, schema if scales else _part(choices, key), root) for key, item in value.items()
+        }
     if isinstance(value, list):
-        return [parse_overrides(item) for item in value]
+        items: Mapping[str, Any] = next((option["items"] for option in choices if "items" in option), {})
+        return [parse_overrides(item, items, root) for item in value]
     if not isinstance(value, str):
         return value
     try:
-        return yaml.safe_load(value)
+        parsed = yaml.load(value, Loader=_Loader)
     except yaml.YAMLError:
         return value
+    types = [option["type"] for option in choices if "type" in option]
+    fits = any(Draft202012Validator.TYPE_CHECKER.is_type(parsed, name) for name in types)
+    return value if "string" in types and not fits else parsed
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML file as a mapping. Raises ReregisterError where it is missing, no YAML or no mapping."""
+    """A YAML file as a mapping, read as `_Loader` says.
+
+    Raises ReregisterError where it is missing, no text, no YAML (with the line), no mapping, or has a key twice.
+    """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except FileNotFoundError as error:
         raise ReregisterError(f"{path} does not exist; restore it, or mend the name that leads to it") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReregisterError(f"{path} cannot be read ({error}); it must be a text file in UTF-8") from error
     except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
         line = f", line {where.line + 1}" if where else ""
-        raise ReregisterError(f"{path}{line}: not valid YAML ({getattr(error, 'problem', error)})") from error
+        problem = " ".join(str(getattr(error, "problem", None) or error).split())
+        raise ReregisterError(f"{path}{line}: not valid YAML ({problem}); mend it there") from error
     if not isinstance(content, dict):
-        raise ReregisterError(f"{path} holds {type(content).__name__}, expected keys with values")
+        found = "is empty" if content is None else f"holds {show(content)}"
+        raise ReregisterError(f"{path} {found}; allowed are keys with values")
     return content
 
 
@@ -55,97 +125,34 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def resolve_scale(value: Any, scale: str) -> Any:
-    """A config in which every mapping with exactly the keys smoke, demo and full is replaced by the scale's own value."""
-    if isinstance(value, Mapping):
-        if set(value) == set(SCALES):
-            return resolve_scale(value[scale], scale)
-        return {key: resolve_scale(item, scale) for key, item in value.items()}
+def resolve_scale(value: Any, scale: str, file: str = "config", path: Sequence[str] = ()) -> Any:
+    """A config in which every mapping with exactly the keys smoke, demo and full is replaced by the scale's own value.
+
+    file and path: how an error calls the place. Raises ReregisterError where a mapping has some of the three keys only.
+    """
     if isinstance(value, list):
-        return [resolve_scale(item, scale) for item in value]
-    return value
-
-
-def fraction(text: str | float) -> Fraction:
-    """`1/6` or 0.2 as a fraction."""
-    return Fraction(str(text))
+        return [resolve_scale(item, scale, file, [*path, str(index)]) for index, item in enumerate(value)]
+    if not isinstance(value, Mapping):
+        return value
+    own = set(value) & set(SCALES)
+    if own == set(value) == set(SCALES):
+        return resolve_scale(value[scale], scale, file, path)
+    if own and (own == set(value) or len(own) > 1):
+        found = ", ".join(map(str, value))
+        raise ReregisterError(f"{file}: key {'.'.join(path)} has values for {found}; allowed are smoke, demo and full")
+    return {key: resolve_scale(item, scale, file, [*path, str(key)]) for key, item in value.items()}
 
 
 def fill_defaults(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any] | None = None) -> Any:
     """A copy of `value` in which keys that are left out have their schema's default, at any depth."""
     root = root or schema
-    if "$ref" in schema:
-        schema = root["$defs"][schema["$ref"].rsplit("/", 1)[-1]]
+    schema = options(schema, root)[0]
     if isinstance(value, Mapping):
         filled = dict(value)
-        properties = schema.get("properties", {})
-        for key, part in properties.items():
+        for key, part in schema.get("properties", {}).items():
             if key not in filled and "default" in part:
                 filled[key] = deepcopy(part["default"])
-        others = schema.get("additionalProperties")
-        for key, item in filled.items():
-            part = properties.get(key, others if isinstance(others, Mapping) else {})
-            filled[key] = fill_defaults(item, part, root)
-        return filled
+        return {key: fill_defaults(item, _part([schema], key), root) for key, item in filled.items()}
     if isinstance(value, list) and isinstance(schema.get("items"), Mapping):
         return [fill_defaults(item, schema["items"], root) for item in value]
     return value
-
-
-def _show(value: Any) -> str:
-    text = yaml.safe_dump(value, default_flow_style=True, width=200).strip().removesuffix("...").strip()
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
-def _allowed(error: Any) -> str:
-    """What the schema would have taken, in words."""
-    rule, value = error.validator, error.validator_value
-    if rule == "enum":
-        return "one of " + ", ".join(_show(v) for v in value)
-    if rule == "type":
-        return "a value of type " + (value if isinstance(value, str) else " or ".join(value))
-    if rule in ("anyOf", "oneOf"):
-        parts = [p.get("description") or p.get("type") or _show(p.get("enum", p.get("const"))) for p in value]
-        return "; or ".join(str(p).rstrip(".") for p in parts)
-    words = {
-        "minimum": "at least",
-        "maximum": "at most",
-        "exclusiveMinimum": "more than",
-        "minItems": "a list at least as long as",
-        "pattern": "text that matches",
-        "minLength": "text at least as long as",
-    }
-    return f"{words.get(rule, rule)} {_show(value)}"
-
-
-def _sentence(error: Any, file: str) -> str:
-    path = [str(part) for part in error.absolute_path]
-    if error.validator == "additionalProperties":
-        known = sorted(error.schema.get("properties", {}))
-        unknown = sorted(set(error.instance) - set(known))
-        keys = ", ".join(".".join([*path, key]) for key in unknown)
-        return f"{file}: key {keys} is not known and nothing reads it; allowed here are {', '.join(known)}"
-    if error.validator == "required":
-        missing = sorted(set(error.validator_value) - set(error.instance))
-        return f"{file}: key {'.'.join([*path, missing[0]])} is missing"
-    key = ".".join(path) or "(the whole file)"
-    return f"{file}: key {key} is {_show(error.instance)}; allowed is {_allowed(error)}"
-
-
-def check(value: Any, schema: Mapping[str, Any], file: str, overrides: Mapping[str, Any] | None = None) -> None:
-    """Raise ReregisterError for the first thing in `value` that the schema forbids.
-
-    The sentence names the file (or `--config`, for a key that the command line set), the key, what was found and what is
-    allowed.
-    """
-    errors = sorted(Draft202012Validator(schema).iter_errors(value), key=lambda e: [str(p) for p in e.absolute_path])
-    if not errors:
-        return
-    error = errors[0]
-    path = [str(part) for part in error.absolute_path]
-    if error.validator == "additionalProperties":
-        path += sorted(set(error.instance) - set(error.schema.get("properties", {})))[:1]
-    where: Any = overrides or {}
-    for part in path[:1]:
-        where = where.get(part) if isinstance(where, Mapping) else None
-    raise ReregisterError(_sentence(error, "--config" if path and where is not None else file))

@@ -1,5 +1,6 @@
 """What every figure shares: style, palette, the stamp on synthetic data, and saving the same bytes for the same figure."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,24 +17,30 @@ from reregister.provenance.files import atomic_path
 from reregister.tables import write_frame
 
 FONT_SIZE = 9
-# One colour and marker per method on every page, safe for colour blindness; grey for the row before registration.
-PALETTE = sns.color_palette("colorblind")
-_METHODS = ("affine", "elastix_bspline", "ants_syn", "dirnet_bl")
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+# Safe for colour blindness, without its grey: grey is the row before registration.
+PALETTE = [colour for index, colour in enumerate(sns.color_palette("colorblind")) if index != 7]
+MARKERS = ("s", "^", "D", "v", "P", "X", "*")
+# The order gives each method its colour and marker on every page: add new ones at the end.
+METHODS = ("affine", "elastix_bspline", "ants_syn", "dirnet_bl")
 
 
 @dataclass(frozen=True)
 class Exhibit:
-    """What a drawing function is told. labels: method to name for people, in the order to show them."""
+    """What a drawing function is told. methods: those to show, in that order, each with its name for people."""
 
     paper: str
     exhibit: str
     function: str
-    labels: Mapping[str, str]
+    methods: Sequence[tuple[str, str]]
     synthetic: bool
     scale: str
     show_images: bool
     recipe_id: str
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Method to name for people, in the order to show them."""
+        return dict(self.methods)
 
     @property
     def stamp(self) -> str:
@@ -45,16 +52,24 @@ Inputs = Mapping[str, Sequence[Path]]
 
 
 def colour(method: str) -> tuple[float, float, float]:
-    """The colour of a method: its place in the list of methods, not in the figure, decides."""
-    if method == "identity":
-        return (0.45, 0.45, 0.45)
-    known = _METHODS.index(method) if method in _METHODS else len(_METHODS)
-    return PALETTE[known % len(PALETTE)]
+    """The colour of a method: its place in `METHODS`, not in the figure, decides; its name where it has no place yet."""
+    return (0.45, 0.45, 0.45) if method == "identity" else PALETTE[_place(method) % len(PALETTE)]
 
 
 def marker(method: str) -> str:
     """The marker of a method, so that colour is never the only sign."""
-    return _MARKERS[0] if method == "identity" else _MARKERS[1 + (_METHODS.index(method) if method in _METHODS else 4)]
+    return "o" if method == "identity" else MARKERS[_place(method) % len(MARKERS)]
+
+
+def _place(method: str) -> int:
+    """A number that decides colour and marker; no two methods of `METHODS` share both, nor a listed and a new one.
+
+    Colours and markers are 9 and 7, so places below 63 are all different pairs.
+    """
+    if method in METHODS:
+        return METHODS.index(method)
+    free = len(PALETTE) * len(MARKERS) - len(METHODS)
+    return len(METHODS) + int.from_bytes(hashlib.sha256(method.encode()).digest()[:4]) % free
 
 
 def use_style() -> None:

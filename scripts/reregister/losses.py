@@ -49,6 +49,8 @@ def build_loss(weights: Mapping[str, float]) -> Callable[[Registered], Tensor]:
         raise ReregisterError(f"loss: unknown terms {unknown}; known are {sorted(TERMS)}, and at least one is needed")
 
     def loss(pair: Registered) -> Tensor:
-        return sum((weight * TERMS[name](pair) for name, weight in weights.items()), start=pair.ddf.new_zeros(()))
+        return sum(
+            (weight * TERMS[name](pair) for name, weight in sorted(weights.items())), start=pair.ddf.new_zeros(())
+        )
 
     return loss

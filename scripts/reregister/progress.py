@@ -82,7 +82,12 @@ def read_state(path: Path, now: float | None = None) -> State | None:
     """State of the job that writes `path`; None where it has not reported yet. A half-written line is passed over."""
     first: dict[str, Any] | None = None
     last: dict[str, Any] | None = None
-    for text in path.read_text(encoding="utf-8").splitlines():
+    try:
+        texts = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        # A job that starts again removes its old file.
+        return None
+    for text in texts:
         try:
             entry = json.loads(text)
         except json.JSONDecodeError:
@@ -100,7 +105,7 @@ def read_state(path: Path, now: float | None = None) -> State | None:
         unit=last["unit"],
         rate=rate,
         left=(last["total"] - last["done"]) / rate if rate else None,
-        silent=(now or time.time()) - last["time"],
+        silent=(time.time() if now is None else now) - last["time"],
         values={key: value for key, value in last.items() if key not in known},
     )
 

@@ -1,14 +1,16 @@
 """The whole configuration of one run, checked: what the workflow's rules ask their questions of."""
 
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
-from reregister.config import check, fill_defaults, merge, parse_overrides, read_yaml, resolve_scale
+from reregister.config import fill_defaults, merge, parse_overrides, read_yaml, resolve_scale
 from reregister.errors import ReregisterError
-from reregister.registry import module_name
+from reregister.registry import names
+from reregister.validation import check, check_known, set_by
 
-TOOLS = ("itk", "elastix", "ants", "network")
+CONFIG, DATASETS = "config/config.yaml", "config/datasets.yaml"
 
 
 class Settings:
@@ -20,79 +22,84 @@ class Settings:
 
     def __init__(self, base: Path, config: Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> None:
         self.base = base
-        over = parse_overrides(dict(overrides or {}))
-        values = merge(config, over)
-        self.datasets_all = self._read("config/datasets.yaml", "datasets")
-        if isinstance(values.get("data"), str):
-            values["data"] = dict.fromkeys(self.datasets_all, values["data"])
-        if isinstance(values.get("run"), (int, float)):
-            values["run"] = str(values["run"])
-        schema = read_yaml(base / "workflow/schemas/config.schema.yaml")
-        check(values, schema, "config/config.yaml", over)
+        schema = self._schema("config")
+        # Snakemake takes the last of two equal keys; this refuses them.
+        read_yaml(base / CONFIG)
+        # A paper's values are parsed by its own schema, in `_paper`.
+        own = {key: value for key, value in (overrides or {}).items() if key == "papers"}
+        self._over = {**parse_overrides(dict(overrides or {}), schema), **own}
+        self.datasets_all = self._read(DATASETS, "datasets")
+        values = self._plain(merge(config, self._over))
+        check(values, schema, CONFIG, self._over)
         self.config: dict[str, Any] = fill_defaults(values, schema)
         self.scale: str = self.config["scale"]
         self.run: str = self.config["run"] or self.scale
-        self.datasets: dict[str, Any] = resolve_scale(self.datasets_all, self.scale)
-        names = sorted(path.stem for path in (base / "config/papers").glob("*.yaml"))
-        self._known("papers", self.config["papers"], names)
-        self.papers = {name: self._paper(name) for name in names}
-        self.claims = {name: self._read(f"config/claims/{name}.yaml", "claims") for name in names}
-        for key in ("data", "split"):
-            self._known(key, self.config[key], list(self.datasets))
-        self._known("accept_terms", self.config["accept_terms"], list(self.datasets))
+        self.datasets: dict[str, Any] = resolve_scale(self.datasets_all, self.scale, DATASETS)
+        for name, entry in self.datasets.items():
+            for kind in ("data/readers", "data/standins"):
+                check_known(entry["reader"], names(kind), [name, "reader"], DATASETS)
+        papers = sorted(path.stem for path in (base / "config/papers").glob("*.yaml"))
+        for key in ("papers", "data", "split", "accept_terms"):
+            for name in self.config[key]:
+                check_known(name, papers if key == "papers" else self.datasets, [key], CONFIG, self._over)
+        self.papers = {name: self._paper(name) for name in papers}
+        self.claims = {name: self._read(f"config/claims/{name}.yaml", "claims") for name in papers}
+
+    def _schema(self, name: str) -> dict[str, Any]:
+        return read_yaml(self.base / f"workflow/schemas/{name}.schema.yaml")
 
     def _read(self, name: str, schema: str) -> dict[str, Any]:
-        content, rules = read_yaml(self.base / name), read_yaml(self.base / f"workflow/schemas/{schema}.schema.yaml")
+        content, rules = read_yaml(self.base / name), self._schema(schema)
         check(content, rules, name)
         filled: dict[str, Any] = fill_defaults(content, rules)
         return filled
 
+    def _plain(self, values: dict[str, Any]) -> dict[str, Any]:
+        """`values` with one word for all datasets spelt out, and a number or a date as the text that names a run."""
+        if isinstance(values.get("data"), (str, int, float)):
+            values["data"] = dict.fromkeys(self.datasets_all, str(values["data"]))
+        if isinstance(values.get("run"), (int, float, date)) and not isinstance(values["run"], bool):
+            values["run"] = str(values["run"])
+        return values
+
+    def _place(self, *path: str) -> str:
+        """Where a key of config.yaml was set."""
+        return "--config" if set_by(self._over, path) else CONFIG
+
     def _paper(self, name: str) -> dict[str, Any]:
-        file = f"config/papers/{name}.yaml"
-        schema = read_yaml(self.base / "workflow/schemas/paper.schema.yaml")
-        over = self.config["papers"].get(name, {})
-        content = resolve_scale(merge(read_yaml(self.base / file), over), self.scale)
-        check(content, schema, file, over)
+        file, schema = f"config/papers/{name}.yaml", self._schema("paper")
+        over = parse_overrides(self.config["papers"].get(name, {}), schema)
+        place = f"{self._place('papers', name)} papers.{name}"
+        content = resolve_scale(merge(read_yaml(self.base / file), over), self.scale, file)
+        check(content, schema, file, over, place)
         paper: dict[str, Any] = fill_defaults(content, schema)
+
+        def known(found: str, allowed: Any, *path: str) -> None:
+            check_known(found, allowed, path, file, over, place)
+
         for key, experiment in paper["experiments"].items():
-            where = f"{file}: key experiments.{key}"
-            if experiment["dataset"] not in self.datasets:
-                raise ReregisterError(
-                    f"{where}.dataset is {experiment['dataset']}; allowed is one of {', '.join(self.datasets)}"
-                )
-            for method in experiment["methods"].values():
-                if method["tool"] == "network":
-                    module_name("models", method["model"]["name"])
+            known(experiment["dataset"], self.datasets, "experiments", key, "dataset")
+            for method, setup in experiment["methods"].items():
+                if setup["tool"] == "network":
+                    known(
+                        setup["model"]["name"], names("models"), "experiments", key, "methods", method, "model", "name"
+                    )
         for key, exhibit in paper["exhibits"].items():
-            module_name("figures", exhibit["function"])
-            if exhibit["experiment"] not in paper["experiments"]:
-                raise ReregisterError(
-                    f"{file}: key exhibits.{key}.experiment is {exhibit['experiment']}; allowed is one of "
-                    f"{', '.join(paper['experiments'])}"
-                )
-            methods = list(paper["experiments"][exhibit["experiment"]]["methods"])
-            unknown = sorted(set(exhibit.get("methods", [])) - set(methods))
-            if unknown:
-                raise ReregisterError(
-                    f"{file}: key exhibits.{key}.methods has {unknown[0]}; allowed are {', '.join(methods)}"
-                )
+            known(exhibit["function"], names("figures"), "exhibits", key, "function")
+            known(exhibit["experiment"], paper["experiments"], "exhibits", key, "experiment")
+            for method in exhibit["methods"]:
+                known(method, paper["experiments"][exhibit["experiment"]]["methods"], "exhibits", key, "methods")
         return paper
 
-    @staticmethod
-    def _known(key: str, names: Any, known: list[str]) -> None:
-        for name in names:
-            if name not in known:
-                raise ReregisterError(
-                    f"config: key {key} names {name}, which is not known; allowed are {', '.join(known)}"
-                )
-
     def experiment(self, paper: str, name: str) -> dict[str, Any]:
+        """One experiment of a paper, at the run's scale."""
         experiment: dict[str, Any] = self.papers[paper]["experiments"][name]
         return experiment
 
     def source(self, dataset: str) -> str:
-        """Where a dataset comes from: `standin`, `download` or a path."""
-        return str(self.config["data"].get(dataset, "standin"))
+        """Where a dataset comes from: `standin`, `download` or a path, `~` spelt out."""
+        source = str(self.config["data"].get(dataset, "standin"))
+        return str(Path(source).expanduser()) if source.startswith("~") else source
 
     def mode(self, dataset: str) -> str:
         """`standin`, `download` or `path`."""
@@ -113,26 +120,32 @@ class Settings:
 
     def all_methods(self, tool: str) -> list[str]:
         """Names of every method of a tool in any paper, for wildcard constraints."""
-        names = {m for p, paper in self.papers.items() for e in paper["experiments"] for m in self.methods(p, e, tool)}
-        return sorted(names)
+        found = {m for p, paper in self.papers.items() for e in paper["experiments"] for m in self.methods(p, e, tool)}
+        return sorted(found)
 
     def own_split(self, dataset: str) -> dict[str, list[str]] | None:
-        """The user's own lists of ids for a dataset, read from their files, or None."""
+        """The user's own lists of ids for a dataset, read from their files, or None.
+
+        Raises ReregisterError where a file is missing or no text.
+        """
         lists = self.config["split"].get(dataset)
         if lists is None:
             return None
         return {role: self._ids(dataset, role, value) for role, value in lists.items()}
 
-    @staticmethod
-    def _ids(dataset: str, role: str, value: list[str] | str) -> list[str]:
+    def _ids(self, dataset: str, role: str, value: list[str] | str) -> list[str]:
         if isinstance(value, list):
             return value
-        path = Path(value)
-        if not path.is_file():
+        path = Path(value).expanduser()
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            why = "does not exist" if not path.exists() else f"cannot be read ({error})"
             raise ReregisterError(
-                f"config: key split.{dataset}.{role} names {path}, which does not exist; give a text file"
-            )
-        return path.read_text(encoding="utf-8").split()
+                f"{self._place('split', dataset, role)}: key split.{dataset}.{role} is {value}, which {why}; allowed is a "
+                "list of ids, or a text file with one id a line"
+            ) from error
+        return [line.strip() for line in lines if line.strip()]
 
     def may_show(self, dataset: str) -> bool:
         """Whether the report shows images of a dataset: its terms allow it, it is synthetic, or publishable is off."""
@@ -143,15 +156,14 @@ class Settings:
         """The user's own files of a dataset. Raises ReregisterError where the path or a file in it is missing."""
         folder = Path(self.source(dataset))
         files = [folder / file["name"] for file in self.datasets[dataset]["files"]]
+        key = f"{self._place('data', dataset)}: key data.{dataset}"
         if not folder.is_dir():
             what = "is a file, give the folder it lies in" if folder.exists() else "does not exist"
             raise ReregisterError(
-                f"config: key data.{dataset} is {folder}, which {what}; allowed are standin, download, or the folder that "
-                f"holds {', '.join(f.name for f in files)}"
+                f"{key} is {folder}, which {what}; allowed are standin, download, or the folder that holds "
+                f"{', '.join(f.name for f in files)}"
             )
         missing = [file.name for file in files if not file.is_file()]
         if missing:
-            raise ReregisterError(
-                f"config: key data.{dataset} is {folder}, which has no {', '.join(missing)}; put the official files there"
-            )
+            raise ReregisterError(f"{key} is {folder}, which has no {', '.join(missing)}; put the official files there")
         return files

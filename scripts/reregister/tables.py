@@ -11,6 +11,9 @@ import pandas as pd
 from reregister.errors import ReregisterError
 from reregister.provenance.files import atomic_path, write_text
 
+# Columns of results that are text whatever they look like.
+TEXT = ("method", "part", "group", "pair_id", "moving", "fixed", "cluster", "metric", "unit", "spacing", "device")
+
 
 def write_frame(path: str | os.PathLike[str], frame: pd.DataFrame) -> None:
     """Write a table as CSV; numbers as the shortest text that gives them back."""
@@ -22,14 +25,15 @@ def read_frame(path: str | os.PathLike[str]) -> pd.DataFrame:
     return pd.read_csv(path, dtype=str, keep_default_na=False)
 
 
-def read_results(paths: list[Path], text: tuple[str, ...] = ("method", "part", "group")) -> pd.DataFrame:
+def read_results(paths: list[Path], text: tuple[str, ...] = TEXT) -> pd.DataFrame:
     """Several tables of results one below the other; the columns in `text` are text, the others what they look like.
 
-    Raises ReregisterError for an empty list.
+    Only an empty cell is missing: a group named NA or nan stays a group. Raises ReregisterError for an empty list.
     """
     if not paths:
         raise ReregisterError("there are no results to read; name at least one method that has them")
-    frames = [pd.read_csv(path, dtype=dict.fromkeys(text, str)) for path in paths]
+    options = {"dtype": dict.fromkeys(text, str), "keep_default_na": False, "na_values": [""]}
+    frames = [pd.read_csv(path, **options) for path in paths]
     return pd.concat(frames, ignore_index=True)
 
 

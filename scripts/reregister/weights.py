@@ -44,10 +44,17 @@ def make_card(
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
-    """Write tensors and a JSON header. One header key only: safetensors writes several in no fixed order."""
+    """Write tensors and a JSON header. One header key only: safetensors writes several in no fixed order.
+
+    Raises ReregisterError, and leaves what was there before, where the folder takes no more data.
+    """
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with atomic_path(path) as temporary:
-        save_file(contiguous, temporary, metadata={"reregister": canonical_json(header)})
+    metadata = {"reregister": canonical_json(header)}
+    try:
+        with atomic_path(path) as temporary:
+            save_file(contiguous, temporary, metadata=metadata)
+    except (SafetensorError, OSError) as error:
+        raise ReregisterError(f"{path} cannot be written ({error}); make room in {path.parent} or mend it") from error
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -59,16 +66,18 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise ReregisterError(f"{path} does not exist; give the path of a .safetensors file")
     try:
         with safe_open(path, framework="pt") as file:
-            header = (file.metadata() or {}).get("reregister")
+            header = json.loads((file.metadata() or {}).get("reregister", "null"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-    except SafetensorError as error:
+    except OSError as error:
+        raise ReregisterError(f"{path} cannot be read ({error}); mend its permissions or its disk") from error
+    except (SafetensorError, ValueError) as error:
         start = path.read_bytes()[:4]
         pickled = start[:2] in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05") or start == b"PK\x03\x04"
         what = "is a pickle, which could run any code when opened" if pickled else f"is no safetensors file ({error})"
         raise ReregisterError(f"{path} {what}; give weights saved as .safetensors") from error
-    if header is None:
+    if not isinstance(header, dict):
         raise ReregisterError(f"{path} has no reregister header; give weights that reregister trained")
-    return tensors, json.loads(header)
+    return tensors, header
 
 
 def save_model(path: Path, card_path: Path, model: nn.Module, card: Mapping[str, Any]) -> None:

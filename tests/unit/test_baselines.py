@@ -171,7 +171,7 @@ def test_rejected_pairs_give_zeros_and_the_libraries_reason() -> None:
     unusable = image.copy()
     unusable[10, 10] = np.nan
     ddf, note = elastix.register(unusable, image, (1.0, 1.0), settings=BSPLINE)
-    assert note == "elastix rejected the pair: Too many samples map outside moving image buffer: 0 / 784"
+    assert note == "elastix rejected the pair: Too many samples map outside moving image buffer: 0 / 2048"
     assert not ddf.any()
     tiny = blobs((3, 3), width=0.5) + np.eye(3, dtype=np.float32)
     ddf, note = elastix.register(tiny, tiny, (1.0, 1.0), settings=BSPLINE)

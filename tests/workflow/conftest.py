@@ -39,7 +39,7 @@ class Workflow:
 
     def planned(self, *arguments: str) -> dict[str, int]:
         """Jobs that a dry run would start, by rule."""
-        text = self.snakemake("-n", "--quiet", "host", *arguments).stdout
+        text = self.snakemake("-n", *arguments).stdout
         lines = text.split("Job stats:")[-1].splitlines() if "Job stats:" in text else []
         counts = {}
         for line in lines:
@@ -72,9 +72,9 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
 
 
 @pytest.fixture(scope="session")
-def twin(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
+def twin(smoke: Workflow, tmp_path_factory: pytest.TempPathFactory) -> Workflow:
     """The same run from nothing, in another folder, under another name and with another hash seed."""
-    workflow = Workflow(tmp_path_factory.mktemp("twin"))
+    workflow = Workflow(tmp_path_factory.mktemp("twin"), smoke.project)
     workflow.snakemake("papers", "--config", "scale=smoke", "run=again", seed="1")
     return workflow
 

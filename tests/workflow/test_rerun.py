@@ -11,7 +11,9 @@ SMOKE = ("papers", "--config", "scale=smoke")
 def test_touching_every_file_and_changing_a_comment_reruns_nothing(finished: Workflow) -> None:
     module = finished.project / "scripts" / "reregister" / "transforms" / "bspline.py"
     text = module.read_text(encoding="utf-8")
-    module.write_text("# A comment that was not there before.\n" + text.replace("def basis(", "def  basis("), encoding="utf-8")
+    module.write_text(
+        "# A comment that was not there before.\n" + text.replace("def basis(", "def  basis("), encoding="utf-8"
+    )
     for path in finished.project.rglob("*"):
         # Templates are read into the pages: touched, they stay the same by checksum.
         os.utime(path)
@@ -42,7 +44,9 @@ def test_one_constant_in_the_bspline_reruns_exactly_its_users(finished: Workflow
 def test_a_caption_reruns_only_the_page(finished: Workflow) -> None:
     config = finished.project / "config" / "papers" / "dirnet.yaml"
     text = config.read_text(encoding="utf-8")
-    config.write_text(text.replace("caption: NCC before and after", "caption: The NCC before and after"), encoding="utf-8")
+    config.write_text(
+        text.replace("caption: NCC before and after", "caption: The NCC before and after"), encoding="utf-8"
+    )
     assert finished.planned(*SMOKE) == {"build_report": 1, "build_index": 1, "write_checksums": 1, "papers": 1}
 
 

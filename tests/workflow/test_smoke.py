@@ -18,6 +18,7 @@ MAY_VARY = (
     "*/tables/tableS3_mnist_times.csv",
     "receipts/*",
     "*/logs/*",
+    "logs/*",
     "*/benchmarks/*",
     "report/*",
     "SHA256SUMS",

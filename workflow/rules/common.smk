@@ -222,7 +222,8 @@ def exhibit_params(wildcards):
         "paper": wildcards.paper,
         "exhibit": wildcards.exhibit,
         "function": exhibit["function"],
-        "labels": {name: setup["methods"][name]["label"] for name in shown},
+        # A list, because the order of a mapping does not enter the recipe and that of the rows should.
+        "methods": [[name, setup["methods"][name]["label"]] for name in shown],
         "synthetic": SETTINGS.mode(setup["dataset"]) == "standin",
         "scale": SETTINGS.scale,
         "show_images": SETTINGS.may_show(setup["dataset"]),

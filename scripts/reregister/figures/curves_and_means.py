@@ -12,6 +12,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from reregister.drawing import Exhibit, Inputs, new_figure
+from reregister.errors import ReregisterError
 from reregister.tables import read_results
 
 ROWS = (("moving", "mean of moving"), ("fixed", "fixed"), ("warped", "mean of registered"))
@@ -20,10 +21,16 @@ ROWS = (("moving", "mean of moving"), ("fixed", "fixed"), ("warped", "mean of re
 def draw(exhibit: Exhibit, inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     """Draw from histories (CSV) and mean images (npz, arrays `<group>.<moving|fixed|warped>`) of one trained method.
 
+    With several seeds the curves are their mean in a band from the lowest to the highest, the images those of the first.
     Where images may not be shown, the right half says so. Returns the figure and the curves' numbers: part, step, mean,
-    lowest and highest validation loss over the seeds.
+    lowest and highest validation loss over the seeds. Raises ReregisterError for histories of several methods.
     """
     histories = read_results(list(inputs["histories"]))
+    methods = sorted(histories["method"].unique())
+    if len(methods) != 1:
+        raise ReregisterError(
+            f"{exhibit.exhibit} draws one trained method and got {', '.join(methods)}; name one in the exhibit's methods"
+        )
     losses = histories.groupby(["part", "step"])["validation_loss"]
     curves = losses.agg(["mean", "min", "max"]).reset_index().sort_values(["part", "step"])
     figure = new_figure(9.6, 3.4)

@@ -7,14 +7,14 @@ from reregister.tables import read_results
 
 
 def tabulate(exhibit: Exhibit, inputs: Inputs) -> pd.DataFrame:
-    """Table from timings: per method device, threads, pairs, how many of them failed, and seconds for one pair.
+    """Table from timings: per method device, threads, cases, how many of them failed, and seconds for one pair.
 
-    The seconds are the median, lowest and highest over the pairs.
+    A case is one pair with one seed. The seconds are the median, lowest and highest over the cases.
     """
     timing = read_results(list(inputs["timing"]))
     timing["failed"] = timing["note"].notna()
     table = timing.groupby(["method", "device", "threads"]).agg(
-        pairs=("seconds", "count"),
+        cases=("seconds", "count"),
         failed=("failed", "sum"),
         seconds_median=("seconds", "median"),
         seconds_min=("seconds", "min"),
@@ -23,5 +23,5 @@ def tabulate(exhibit: Exhibit, inputs: Inputs) -> pd.DataFrame:
     table = table.reset_index()
     order = {name: index for index, name in enumerate(exhibit.labels)}
     table = table.sort_values("method", key=lambda column: column.map(order))
-    table["method"] = table["method"].map(dict(exhibit.labels))
+    table["method"] = table["method"].map(exhibit.labels)
     return table

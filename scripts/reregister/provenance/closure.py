@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from reregister.provenance.files import sha256_file, sha256_json
+from reregister.provenance.files import sha256_json
 
 SCRIPTS = Path(__file__).resolve().parents[2]
 PACKAGE = "reregister"
@@ -30,22 +30,27 @@ def module_path(module: str) -> Path | None:
     return None
 
 
+# What is kept is keyed by content: a process that outlives an edit must not take a file's old tree for its new one.
 @cache
-def _parse(path: Path) -> ast.Module:
-    return ast.parse(path.read_bytes(), filename=path.name)
+def _parse(name: str, source: bytes) -> ast.Module:
+    return ast.parse(source, filename=name)
 
 
 @cache
-def imported_modules(path: Path) -> frozenset[str]:
-    """Dotted names that a file imports anywhere in it, ours and others' (the project has no relative imports)."""
+def _imports_of(name: str, source: bytes) -> frozenset[str]:
     names: set[str] = set()
-    for node in ast.walk(_parse(path)):
+    for node in ast.walk(_parse(name, source)):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names.add(node.module)
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
     return frozenset(names)
+
+
+def imported_modules(path: Path) -> frozenset[str]:
+    """Dotted names that a file imports anywhere in it, ours and others' (the project has no relative imports)."""
+    return _imports_of(path.name, path.read_bytes())
 
 
 def closure(script: Path, entries: Iterable[str] = ()) -> dict[str, Path]:
@@ -80,6 +85,17 @@ def third_party_imports(files: Iterable[Path]) -> set[str]:
     return tops - set(sys.stdlib_module_names) - {PACKAGE}
 
 
+def undeclared_code(files: Iterable[Path]) -> list[str]:
+    """Modules of ours that this process has loaded though `files` do not hold them: registry entries that no rule named."""
+    package = SCRIPTS / PACKAGE
+    loaded = {Path(file).resolve() for m in list(sys.modules.values()) if (file := getattr(m, "__file__", None))}
+    # progress.py and errors.py are the recorder's own helpers as well.
+    known = {*files, package / "progress.py", package / "errors.py"}
+    ours = {path for path in loaded - known if path.is_relative_to(package) and path.name != "__init__.py"}
+    recorder = package / "provenance"
+    return sorted(path.relative_to(SCRIPTS).as_posix() for path in ours if not path.is_relative_to(recorder))
+
+
 def _is_docstring(node: Any) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
@@ -88,6 +104,10 @@ def _canonical(node: Any) -> Any:
     # Not ast.dump: its text differs between Python versions (3.13 leaves out empty lists), this form does not.
     if isinstance(node, ast.Constant):
         return [type(node.value).__name__, repr(node.value)]
+    if isinstance(node, ast.JoinedStr):
+        # Python 3.12 puts empty strings beside nested fields, 3.11 and 3.13 do not.
+        parts = [part for part in node.values if not (isinstance(part, ast.Constant) and part.value == "")]
+        return {"JoinedStr": {"values": [_canonical(part) for part in parts]}}
     if isinstance(node, ast.AST):
         fields = {name: _canonical(value) for name, value in ast.iter_fields(node)}
         return {type(node).__name__: {name: value for name, value in fields.items() if value not in (None, [])}}
@@ -97,13 +117,13 @@ def _canonical(node: Any) -> Any:
 
 
 @cache
-def _syntax_hash_of(path: Path, content_sha256: str) -> str:
-    return sha256_json(_canonical(_parse(path)))
+def _syntax_hash_of(name: str, source: bytes) -> str:
+    return sha256_json(_canonical(_parse(name, source)))
 
 
 def syntax_hash(path: Path) -> str:
     """sha256 of a file's syntax tree: the same after a change of comments, docstrings or layout, else another."""
-    return _syntax_hash_of(path, sha256_file(path))
+    return _syntax_hash_of(path.name, path.read_bytes())
 
 
 def code_hashes(files: dict[str, Path]) -> dict[str, str]:

@@ -5,13 +5,14 @@ fails leaves neither output nor receipt. Scripts import the library inside `main
 watch stands before the first heavy import.
 """
 
+import io
 import os
 import signal
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any
 
 from reregister.errors import ReregisterError
 from reregister.provenance import closure, receipt, surroundings
-from reregister.provenance.files import canonical_json, sha256_file, sha256_json, write_json
+from reregister.provenance.files import canonical_json, sha256_file, write_json
 from reregister.provenance.job import Job, flat, from_command_line, from_snakemake, name_of
 from reregister.provenance.watch import Watch
 
@@ -32,9 +33,7 @@ def _hash_inputs(job: Job) -> dict[str, str]:
     hashes = {}
     for path in flat(job.input):
         if not path.is_file():
-            raise ReregisterError(
-                f"{job.rule}: the input {path} is missing; run the rule that makes it, or mend the path"
-            )
+            raise ReregisterError(f"the input {path} is missing; run the rule that makes it, or mend the path")
         hashes[name_of(job, path)] = sha256_file(path)
     return dict(sorted(hashes.items()))
 
@@ -59,10 +58,15 @@ def _output_to(log: Path | None) -> Iterator[None]:
     with open(log, "w", encoding="utf-8") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # Else what is printed reaches the log late, after errors and after what C++ libraries say.
+            sys.stdout.reconfigure(line_buffering=True)
         try:
             yield
         finally:
-            sys.stdout.flush(), sys.stderr.flush()
+            # On a full disk the log cannot be written: that must not hide the error that the disk caused.
+            with suppress(OSError):
+                sys.stdout.flush(), sys.stderr.flush()
             os.dup2(kept[0], 1)
             os.dup2(kept[1], 2)
 
@@ -73,12 +77,15 @@ def _terminated(number: int, frame: Any) -> None:
 
 def run(main: Callable[[Job], None], snakemake: Any, script: str) -> None:
     """Run `main(job)` and record it. Exits with 1 where it fails, after removing every declared output."""
-    watch = Watch()
-    watch.start()
     signal.signal(signal.SIGTERM, _terminated)
     path = Path(script).resolve()
-    job = from_snakemake(snakemake, path) if snakemake is not None else from_command_line(path)
+    try:
+        job = from_snakemake(snakemake, path) if snakemake is not None else from_command_line(path)
+    except ReregisterError as error:
+        sys.exit(f"{path.stem}: {error}")
     _set_threads(job.threads)
+    watch = Watch()
+    watch.start()
     try:
         with _output_to(job.log):
             try:
@@ -86,13 +93,15 @@ def run(main: Callable[[Job], None], snakemake: Any, script: str) -> None:
             except BaseException as error:
                 for output in flat(job.output):
                     output.unlink(missing_ok=True)
-                if isinstance(error, ReregisterError):
-                    print(f"error: {error}", file=sys.stderr)
-                else:
-                    traceback.print_exc()
+                with suppress(OSError):
+                    if isinstance(error, ReregisterError):
+                        print(f"error: {error}", file=sys.stderr)
+                    else:
+                        traceback.print_exc()
                 raise
-        # The receipt stands: the checkpoint has done its work.
-        job.checkpoint.unlink(missing_ok=True)
+        # The receipt stands: the checkpoint has done its work, and so has what a kill left of a half-written one.
+        for checkpoint in job.checkpoint.parent.glob(f"*{job.checkpoint.name}"):
+            checkpoint.unlink(missing_ok=True)
     except ReregisterError as error:
         sys.exit(f"{job.label}: {error}")
 
@@ -104,6 +113,7 @@ class _Start:
     time: datetime
     clock: float
     files: dict[str, Path]
+    sources: dict[str, bytes]
     inputs: dict[str, str]
     recipe: dict[str, Any]
 
@@ -115,11 +125,13 @@ def _begin(job: Job) -> _Start:
         output.unlink(missing_ok=True)
     files = closure.closure(job.script, job.params.code["entries"])
     inputs = _hash_inputs(job)
+    # Kept now: what an editor does to a file while the job runs is not what the job ran.
+    sources = {name: path.read_bytes() for name, path in files.items()}
     lock = sha256_file(PROJECT / job.params.env["file"])
     code = closure.code_hashes(files)
     recipe = receipt.build_recipe(job.rule, job.wildcards, vars(job.params), code, inputs, lock)
     job.recipe_id = receipt.recipe_id(recipe)
-    return _Start(start, clock, files, inputs, recipe)
+    return _Start(start, clock, files, sources, inputs, recipe)
 
 
 def _run_recorded(main: Callable[[Job], None], job: Job, watch: Watch) -> None:
@@ -127,7 +139,7 @@ def _run_recorded(main: Callable[[Job], None], job: Job, watch: Watch) -> None:
     main(job)
     watch.stop()
     if _hash_inputs(job) != start.inputs:
-        raise ReregisterError(f"{job.label}: an input changed while the job ran; run it again")
+        raise ReregisterError("an input changed while the job ran; run it again")
     outputs = {}
     for output in flat(job.output):
         if output == job.output.receipt:
@@ -135,20 +147,18 @@ def _run_recorded(main: Callable[[Job], None], job: Job, watch: Watch) -> None:
         if not output.is_file():
             raise RuntimeError(f"{job.rule} ended without writing its output {output}")
         outputs[name_of(job, output)] = {"sha256": sha256_file(output), "bytes": output.stat().st_size}
-    write_json(job.output.receipt, _record(job, start, outputs, watch))
+    # Params keep their order: a run by hand reads them from here, and figures show methods in it.
+    write_json(job.output.receipt, _record(job, start, outputs, watch), sort_keys=False)
 
 
-def _store(job: Job, files: dict[str, Path]) -> tuple[str, dict[str, str], dict[str, Any] | None]:
+def _store(job: Job, sources: dict[str, bytes]) -> tuple[str, dict[str, str], dict[str, Any] | None]:
     """Keep environment, code and uncommitted changes by hash; returns their ids."""
-    environment = surroundings.environment()
-    environment_id = sha256_json(environment)
-    receipt.store(job.run_folder, "environment", f"{environment_id}.json", canonical_json(environment) + "\n")
-    code = {name: sha256_file(path) for name, path in files.items()}
-    for name, path in files.items():
-        receipt.store(job.run_folder, "code", f"{code[name]}.py", path.read_text(encoding="utf-8"))
+    environment = canonical_json(surroundings.environment()).encode()
+    environment_id = receipt.store(job.run_folder, "environment", environment, ".json")
+    code = {name: receipt.store(job.run_folder, "code", source, ".py") for name, source in sources.items()}
     git, patch = surroundings.git_state(PROJECT)
-    if git and git["dirty"]:
-        receipt.store(job.run_folder, "patch", f"{git['dirty']}.diff", patch.decode("utf-8", "replace"))
+    if patch:
+        receipt.store(job.run_folder, "patch", patch, ".diff")
     return environment_id, code, git
 
 
@@ -160,14 +170,14 @@ def _undeclared(job: Job, watch: Watch) -> tuple[list[str], list[str]]:
 
 
 def _record(job: Job, start: _Start, outputs: dict[str, Any], watch: Watch) -> dict[str, Any]:
-    environment_id, code, git = _store(job, start.files)
+    environment_id, code, git = _store(job, start.sources)
     reads, writes = _undeclared(job, watch)
     return {
         "recipe": start.recipe,
         "recipe_id": job.recipe_id,
         "outputs": outputs,
         "code": code,
-        "undeclared_code": _undeclared_code(start.files),
+        "undeclared_code": closure.undeclared_code(start.files.values()),
         "environment": environment_id,
         "git": git,
         "run": {
@@ -183,20 +193,6 @@ def _record(job: Job, start: _Start, outputs: dict[str, Any], watch: Watch) -> d
         "undeclared_reads": reads,
         "undeclared_writes": writes,
         "network": sorted(watch.network),
-        "programs": watch.programs,
+        "programs": watch.programs_run(job.run_folder),
         "call": job.call(),
     }
-
-
-def _undeclared_code(files: dict[str, Path]) -> list[str]:
-    """Modules of ours that were loaded though the closure does not hold them: a registry entry that no rule named."""
-    package = closure.SCRIPTS / closure.PACKAGE
-    loaded = {Path(f).resolve() for m in list(sys.modules.values()) if (f := getattr(m, "__file__", None))}
-    ours = {path for path in loaded - set(files.values()) if path.is_relative_to(package)}
-    # progress.py and errors.py are the recorder's own helpers as well.
-    recorder = {package / "progress.py", package / "errors.py"}
-    return sorted(
-        path.relative_to(closure.SCRIPTS).as_posix()
-        for path in ours - recorder
-        if path.name != "__init__.py" and not path.is_relative_to(package / "provenance")
-    )

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,7 +34,8 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{os.getpid()}.{target.name}")
+    # Not the process id: two nodes of a cluster may have the same one and write the same file of the store.
+    temporary = target.with_name(f".{uuid.uuid4().hex[:12]}.{target.name}")
     try:
         yield temporary
         with open(temporary, "rb+") as file:
@@ -49,6 +51,6 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="")
 
 
-def write_json(path: str | os.PathLike[str], value: Any) -> None:
-    """Write sorted, indented JSON in one piece."""
-    write_text(path, json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+def write_json(path: str | os.PathLike[str], value: Any, sort_keys: bool = True) -> None:
+    """Write indented JSON in one piece, with sorted keys unless their order has a meaning. NaN raises ValueError."""
+    write_text(path, json.dumps(value, sort_keys=sort_keys, indent=1, ensure_ascii=False, allow_nan=False) + "\n")

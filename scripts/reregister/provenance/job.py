@@ -1,12 +1,14 @@
 """One job of the workflow: what goes in, what comes out, and how the record names its files."""
 
 import argparse
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from reregister.errors import ReregisterError
 from reregister.progress import Progress
 from reregister.provenance import closure, receipt
 
@@ -85,8 +87,10 @@ def _plain(value: Any) -> Any:
     """A param as JSON keeps it, whether it came from Snakemake or from a receipt."""
     if isinstance(value, dict):
         return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple, set)):
+    if isinstance(value, (list, tuple)):
         return [_plain(v) for v in value]
+    if isinstance(value, (set, frozenset)):
+        return [_plain(v) for v in sorted(value, key=str)]
     return value if value is None or isinstance(value, (bool, int, float)) else str(value)
 
 
@@ -111,20 +115,27 @@ def from_command_line(script: Path) -> Job:
     parser.add_argument("--into", type=Path, help="run folder to read from and write to (default: the receipt's own)")
     parser.add_argument("--location", type=Path, help="folder of the user's own data, which no receipt names")
     arguments = parser.parse_args()
-    record = receipt.read_receipt(arguments.receipt)
-    folder = arguments.into or receipt.run_folder_of(arguments.receipt.resolve())
+    try:
+        record = receipt.read_receipt(arguments.receipt)
+        folder = arguments.into or receipt.run_folder_of(arguments.receipt.resolve())
+    except (OSError, ValueError) as error:
+        raise ReregisterError(f"cannot use {arguments.receipt} ({error}); give a receipt in its run folder") from None
     call, recipe = record["call"], record["recipe"]
+    if recipe["rule"] != script.stem:
+        raise ReregisterError(f"{arguments.receipt} records a job of {recipe['rule']}; run it with {call['script']}")
 
     params = {**recipe["params"], **call["params"]}
     location = arguments.location or (folder / call["location"] if call["location"] else None)
     if location:
         params["location"] = str(location)
 
-    def places(group: dict[str, Any]) -> SimpleNamespace:
+    def places(group: dict[str, Any], where: Path | None) -> SimpleNamespace:
         def place(value: str | list[str]) -> Path | list[Path]:
-            if isinstance(value, list):
-                return [place_of(v, folder, location) for v in value]
-            return place_of(value, folder, location)
+            return (
+                [place_of(v, folder, where) for v in value]
+                if isinstance(value, list)
+                else place_of(value, folder, where)
+            )
 
         return SimpleNamespace(**{key: place(value) for key, value in group.items()})
 
@@ -132,8 +143,9 @@ def from_command_line(script: Path) -> Job:
         rule=recipe["rule"],
         script=script,
         run_folder=folder,
-        input=places(call["input"]),
-        output=places(call["output"]),
+        input=places(call["input"], location),
+        # Outputs lie in the run folder: nothing is ever written among the user's own files.
+        output=places(call["output"], None),
         params=SimpleNamespace(**params),
         wildcards=recipe["wildcards"],
         threads=record["run"]["threads"],
@@ -146,13 +158,23 @@ def name_of(job: Job, path: Path) -> str:
 
     Relative to the run folder; `data/<dataset>/<member>` for the user's own; `project/<path>` for a file of the project.
     """
-    real, root = path.resolve(), job.run_folder.resolve()
-    if real.is_relative_to(root):
-        return real.relative_to(root).as_posix()
-    where = job.location.resolve() if job.location else None
-    if where and real.is_relative_to(where):
-        return f"data/{job.wildcards['dataset']}/{real.relative_to(where).as_posix()}"
-    return f"project/{real.relative_to(PROJECT).as_posix()}" if real.is_relative_to(PROJECT) else f"outside/{real.name}"
+    inside_run = _below(path, job.run_folder)
+    if inside_run:
+        return inside_run
+    member = _below(path, job.location) if job.location else None
+    if member:
+        return f"data/{job.wildcards['dataset']}/{member}"
+    inside_project = _below(path, PROJECT)
+    return f"project/{inside_project}" if inside_project else f"outside/{path.name}"
+
+
+def _below(path: Path, folder: Path) -> str | None:
+    # As the paths are written first: a member of the user's folder may be a link to another disk.
+    written = Path(os.path.abspath(path)), Path(os.path.abspath(folder))
+    for file, root in (written, (path.resolve(), folder.resolve())):
+        if file.is_relative_to(root):
+            return file.relative_to(root).as_posix()
+    return None
 
 
 def place_of(name: str, run_folder: Path, location: Path | None) -> Path:

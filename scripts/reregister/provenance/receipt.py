@@ -5,11 +5,12 @@ metadata. Everything else is what happened. Environments, code and patches are s
 `receipts/store/`.
 """
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
-from reregister.provenance.files import sha256_json, write_text
+from reregister.provenance.files import atomic_path, sha256_json
 
 # Raised when the recorder changes in a way that makes old receipts incomplete: every job then runs again.
 RECORD_VERSION = 1
@@ -54,11 +55,14 @@ def run_folder_of(receipt: Path) -> Path:
     raise ValueError(f"{receipt} does not lie in a folder named receipts")
 
 
-def store(run_folder: Path, kind: str, name: str, text: str) -> None:
-    """Keep a text under `receipts/store/<kind>/<name>` once; the name is its hash, so an existing file is the same."""
-    path = run_folder / "receipts" / "store" / kind / name
+def store(run_folder: Path, kind: str, content: bytes, suffix: str) -> str:
+    """Keep bytes under `receipts/store/<kind>/<sha256><suffix>` once; returns the sha256."""
+    sha256 = hashlib.sha256(content).hexdigest()
+    path = run_folder / "receipts" / "store" / kind / f"{sha256}{suffix}"
     if not path.exists():
-        write_text(path, text)
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(content)
+    return sha256
 
 
 def read_receipt(path: Path) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def packages() -> tuple[dict[str, str], list[str]]:
 
 
 def torch_state() -> dict[str, Any] | None:
-    """Threads, device and determinism as torch has them, or None where torch was not loaded."""
+    """Threads and device as torch has them, or None where torch was not loaded."""
     torch = sys.modules.get("torch")
     if torch is None:
         return None
@@ -68,7 +68,6 @@ def torch_state() -> dict[str, Any] | None:
         "device": torch.cuda.get_device_name(0) if cuda else "cpu",
         "cuda": torch.version.cuda,
         "cudnn": torch.backends.cudnn.version() if cuda else None,
-        "deterministic": torch.are_deterministic_algorithms_enabled(),
     }
 
 
@@ -90,7 +89,8 @@ def environment() -> dict[str, Any]:
 def git_state(root: Path) -> tuple[dict[str, Any] | None, bytes]:
     """Commit and id of the uncommitted changes of the checkout at `root`, and those changes as a patch.
 
-    None and b"" where `root` is not a git checkout or git is not there, as in an archive of the sources.
+    Of a checkout that `root` is only a folder of, the changes below `root`. None and b"" where `root` is not in a git
+    checkout or git is not there, as in an archive of the sources.
     """
 
     def git(*arguments: str) -> bytes:
@@ -99,7 +99,7 @@ def git_state(root: Path) -> tuple[dict[str, Any] | None, bytes]:
 
     try:
         commit = git("rev-parse", "HEAD").decode().strip()
-        patch = git("diff", "HEAD", "--no-color", "--no-ext-diff")
+        patch = git("diff", "HEAD", "--no-color", "--no-ext-diff", "--relative", "--", ".")
         untracked = git("ls-files", "--others", "--exclude-standard").decode().split("\n")
     except (OSError, subprocess.SubprocessError):
         return None, b""

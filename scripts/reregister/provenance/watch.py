@@ -4,7 +4,9 @@ The hooks see Python's own `open` and `socket.connect`; what a C++ library opens
 they do not see. Declared files are hashed in any case.
 """
 
+import contextlib
 import os
+import re
 import site
 import sys
 import sysconfig
@@ -14,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 _WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC
+# An absolute path inside a word of a command line: after a blank, a quote, `=`, `:`, `,` or an option's letter.
+_ABSOLUTE = re.compile(r"""(?:(?<=[\s=:,;'"(])|(?<=file://)|(?<=^-[A-Za-z]))/(?!/)[^\s:,;'"()]+""")
 
 
 class Watch:
@@ -42,7 +46,9 @@ class Watch:
             if isinstance(path, int) or path is None:
                 return
             writes = bool((flags or 0) & _WRITE_FLAGS) or (isinstance(mode, str) and any(c in mode for c in "wax+"))
-            (self.writes if writes else self.reads).add(os.fsdecode(path))
+            # Made absolute now: the job may change its folder later. Where that folder is gone, nothing can be opened.
+            with contextlib.suppress(FileNotFoundError):
+                (self.writes if writes else self.reads).add(os.path.abspath(os.fsdecode(path)))
         elif event == "socket.connect":
             address = arguments[1]
             if isinstance(address, tuple):
@@ -50,6 +56,15 @@ class Watch:
         elif event == "subprocess.Popen":
             argv = arguments[1]
             self.programs.append([os.fsdecode(a) for a in ([argv] if isinstance(argv, (str, bytes)) else argv)])
+        elif event == "os.system":
+            self.programs.append(["sh", "-c", os.fsdecode(arguments[0])])
+
+    def programs_run(self, base: Path) -> list[list[str]]:
+        """Command lines of the programs that were started, with no absolute path in them: see `undeclared`."""
+        return [
+            [os.path.basename(program), *(_without_folders(word, base) for word in words)]
+            for program, *words in self.programs
+        ]
 
     def undeclared(self, declared: Iterable[Path], ignored: Iterable[Path], base: Path) -> tuple[list[str], list[str]]:
         """Paths read and paths written that are neither declared nor the machinery of Python and the system.
@@ -86,12 +101,19 @@ def _relative(path: str, base: Path) -> str:
     return os.path.relpath(path, root) if path.startswith(root + os.sep) else f"outside/{os.path.basename(path)}"
 
 
+def _without_folders(word: str, base: Path) -> str:
+    if os.path.isabs(word):
+        return _relative(_real(word), base)
+    return _ABSOLUTE.sub(lambda match: _relative(_real(match.group()), base), word)
+
+
 def _machinery() -> list[str]:
     """Folders whose files are the environment's, recorded as package versions and not file by file."""
     paths = {sys.prefix, sys.base_prefix, tempfile.gettempdir()}
     paths.update(("/proc", "/sys", "/dev", "/etc", "/usr", "/lib", "/opt", "/var"))
     paths.update(sysconfig.get_paths().values())
     paths.update(site.getsitepackages() if hasattr(site, "getsitepackages") else [])
-    home = Path.home()
-    paths.update(str(home / name) for name in (".cache", ".config", ".local", "Library"))
+    # Not Path.home: it raises where a container runs as a user without a home folder.
+    home = os.path.expanduser("~")
+    paths.update(os.path.join(home, name) for name in (".cache", ".config", ".local", "Library"))
     return sorted(paths)

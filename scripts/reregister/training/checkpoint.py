@@ -67,8 +67,11 @@ def load_checkpoint(
         torch.set_rng_state(tensors["generator.cpu"])
         if torch.cuda.is_available() and "generator.cuda" in tensors:
             torch.cuda.set_rng_state(tensors["generator.cuda"])
+        return header["step"], header["history"]
+    except ReregisterError as error:
+        raise ReregisterError(f"the checkpoint {path} cannot be read; delete it to start afresh") from error
     except (KeyError, RuntimeError, ValueError) as error:
+        detail = str(error).splitlines()[-1].strip()
         raise ReregisterError(
-            f"the checkpoint {path} does not fit this network ({error}); delete it to start afresh"
+            f"the checkpoint {path} does not fit this network ({detail}); delete it to start afresh"
         ) from error
-    return header["step"], header["history"]

@@ -112,7 +112,10 @@ class Trainer:
 
     @torch.no_grad()
     def validate(self) -> float:
-        """Mean loss over the frozen validation pairs, with running statistics."""
+        """Mean loss over the frozen validation pairs, with running statistics.
+
+        Raises ReregisterError where it is not finite, as where the running statistics have overflowed.
+        """
         self.model.eval()
         moving, fixed = (np.asarray(rows) for rows in self.data.validation)
         total = 0.0
@@ -120,6 +123,8 @@ class Trainer:
             part = slice(start, start + 256)
             pair = _register(self.model, self._batch(moving[part]), self._batch(fixed[part]), self.schedule.padding)
             total += float(self.loss(pair)) * len(moving[part])
+        if not np.isfinite(total):
+            raise ReregisterError("the validation loss is not finite; look at the validation images or lower the lr")
         return total / len(moving)
 
     def run(self, checkpoint: Path) -> tuple[list[dict[str, Any]], int | None]:
@@ -143,10 +148,12 @@ class Trainer:
                     mean = float(np.mean(losses))
                     history.append({"step": number, "train_loss": mean, "validation_loss": self.validate()})
                     losses = []
-                if at_row or stop[0]:
+                # Read once: a signal that comes after it is for the next step, which then saves before it stops.
+                stopping = stop[0]
+                if at_row or stopping:
                     self._save(checkpoint, number, history, losses)
                 self.report(number, loss=history[-1]["validation_loss"])
-                if stop[0]:
+                if stopping:
                     raise SystemExit(143)
         return history, start or None
 

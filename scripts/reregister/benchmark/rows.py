@@ -1,0 +1,62 @@
+"""What one line of the speed table holds, and how times are taken."""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+NOT_MEASURED = "not measured"
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How often each thing is measured; the defaults take about a minute on two cores.
+
+    steps: training steps of 28 x 28. fields_28, fields_256: B-spline fields of each form. images: synthetic digits, as
+    many pairs. rounds: passes over all pairs with each method. processes, cardiac_steps: processes with each allocator
+    and the steps in each. plans: dry runs. One tenth more, and at least one, comes before and is not counted.
+    """
+
+    steps: int = 400
+    fields_28: int = 1000
+    fields_256: int = 40
+    images: int = 40
+    rounds: int = 3
+    processes: int = 3
+    cardiac_steps: int = 12
+    plans: int = 3
+
+
+@dataclass(frozen=True)
+class Row:
+    """One thing measured: its value, what that is compared with, their ratio (reference over value), and the target.
+
+    met: `yes` or `no`; `reported` where there is no target; `not measured` where value is None, and note says why.
+    """
+
+    name: str
+    value: float | None
+    unit: str
+    reference: str
+    ratio: float | None
+    target: str
+    met: str
+    note: str
+
+
+def yes_no(met: bool) -> str:
+    return "yes" if met else "no"
+
+
+def medians(calls: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
+    """Median milliseconds of each call. The calls take turns, so that a busy moment of the machine falls on all."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    warm_up = 1 + repeats // 10
+    for turn in range(warm_up + repeats):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            call()
+            if turn >= warm_up:
+                times[name].append(time.perf_counter() - start)
+    return {name: 1e3 * statistics.median(values) for name, values in times.items()}

@@ -1,0 +1,162 @@
+"""Metrics of all pairs against the metrics taken directly, and the mean images of each group."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter, map_coordinates
+
+from reregister.metrics.evaluation import evaluate_fields
+from reregister.metrics.intensity import mae, mse, ncc, ssim
+from reregister.metrics.registration import METRICS, evaluate_pair
+from reregister.tables import write_arrays, write_frame
+from reregister.transforms.warp import warp
+
+SIDE = 20
+CASE = ["pair_id", "moving", "fixed", "group", "cluster"]
+
+
+def smooth(shape: tuple[int, ...], seed: int, sigma: float = 2.0) -> np.ndarray:
+    noise = np.random.default_rng(seed).normal(size=shape)
+    return gaussian_filter(noise, [0] * (len(shape) - 2) + [sigma, sigma]).astype(np.float32)
+
+
+@pytest.fixture
+def images():
+    found = smooth((8, 1, SIDE, SIDE), 0)
+    return (found - found.min()) / (found.max() - found.min())
+
+
+@pytest.fixture
+def pairs():
+    moving, fixed = [0, 3, 5, 2, 1], [4, 4, 6, 4, 7]
+    return pd.DataFrame(
+        {
+            "pair_id": [f"p{n}" for n in range(5)],
+            "moving": [f"m{n}" for n in moving],
+            "fixed": [f"f{n}" for n in fixed],
+            "split": "test",
+            "group": ["7", "1", "7", "1", "1"],
+            "cluster": [f"m{n}" for n in moving],
+            "moving_row": moving,
+            "fixed_row": fixed,
+        }
+    )
+
+
+@pytest.fixture
+def fields():
+    return 12 * smooth((5, 2, SIDE, SIDE), 1)
+
+
+NO_TRUTH = np.zeros((0, 2, SIDE, SIDE), np.float32)
+
+
+def evaluate(images, pairs, fields, truth=NO_TRUTH, spacing=(1.0, 1.0), unit="px", padding="border"):
+    return evaluate_fields(images, pairs, fields, truth, spacing, unit, padding)
+
+
+def test_zero_field_gives_the_metrics_of_the_images_themselves(images, pairs):
+    table, _ = evaluate(images, pairs, np.zeros((5, 2, SIDE, SIDE)))
+    for row, pair in zip(table.to_dict("records"), pairs.to_dict("records"), strict=True):
+        moving, fixed = images[pair["moving_row"], 0], images[pair["fixed_row"], 0]
+        for name, metric in {"ncc": ncc, "mse": mse, "mae": mae, "ssim": ssim}.items():
+            assert row[name] == pytest.approx(metric(moving, fixed), abs=1e-5), name
+        for name, value in {"min_det": 1, "mean_det": 1, "fold_share": 0, "sdlogj": 0, "max_displacement": 0}.items():
+            assert row[name] == pytest.approx(value, abs=1e-12), name
+
+
+@pytest.mark.parametrize(("padding", "mode"), [("border", "nearest"), ("zeros", "grid-constant")])
+def test_metrics_are_those_of_the_warped_image(images, pairs, fields, padding, mode):
+    table, _ = evaluate(images, pairs, fields, spacing=(0.5, 2.0), unit="mm", padding=padding)
+    assert np.abs(fields).max() > 3
+    for row, pair, field in zip(table.to_dict("records"), pairs.to_dict("records"), fields, strict=True):
+        moving, fixed = images[pair["moving_row"], 0], images[pair["fixed_row"], 0]
+        coordinates = np.indices((SIDE, SIDE)) + field.astype(np.float64)
+        warped = map_coordinates(moving.astype(np.float64), coordinates, order=1, mode=mode)
+        expected = evaluate_pair(moving, fixed, warped, field, (0.5, 2.0))
+        for name in METRICS:
+            assert row[name] == pytest.approx(expected[name], abs=1e-4, nan_ok=True), name
+        longest = np.hypot(0.5 * field[0], 2.0 * field[1]).max()
+        assert row["max_displacement"] == pytest.approx(longest, rel=1e-6)
+
+
+def test_table_says_which_case_a_row_is(images, pairs, fields):
+    table, _ = evaluate(images, pairs, fields, spacing=(1.25, 0.5), unit="mm")
+    assert list(table.columns) == [*CASE, "unit", "spacing", *METRICS]
+    pd.testing.assert_frame_equal(table[CASE], pairs[CASE])
+    assert (table["unit"] == "mm").all()
+    assert (table["spacing"] == "1.25 0.5").all()
+
+
+def test_without_a_truth_the_field_error_is_undefined(images, pairs, fields):
+    table, _ = evaluate(images, pairs, fields)
+    assert table[["field_error_mean", "field_error_p95"]].isna().all(axis=None)
+    assert table.drop(columns=["field_error_mean", "field_error_p95"]).notna().all(axis=None)
+
+
+def test_pair_without_a_truth_has_an_undefined_error_and_the_others_theirs(images, pairs, fields):
+    truth = fields.copy()
+    truth[:, 0] += 3
+    truth[:, 1] -= 4
+    truth[2] = np.nan
+    truth[3, 0, 0, 0] = np.nan
+    table, _ = evaluate(images, pairs, fields, truth, spacing=(2.0, 2.0), unit="mm")
+    expected = [10, 10, np.nan, np.nan, 10]
+    np.testing.assert_allclose(table["field_error_mean"], expected, rtol=1e-5)
+    np.testing.assert_allclose(table["field_error_p95"], expected, rtol=1e-5)
+    without, _ = evaluate(images, pairs, fields, spacing=(2.0, 2.0), unit="mm")
+    others = [name for name in METRICS if not name.startswith("field_error")]
+    pd.testing.assert_frame_equal(table[others], without[others])
+
+
+def test_mean_images_of_each_group(images, pairs, fields):
+    _, means = evaluate(images, pairs, fields)
+    assert list(means) == [f"{group}.{name}" for group in ("1", "7") for name in ("moving", "fixed", "warped")]
+    for group in ("1", "7"):
+        rows = np.flatnonzero(pairs["group"] == group)
+        moving, fixed = (images[pairs[name].to_numpy()[rows]] for name in ("moving_row", "fixed_row"))
+        warped = warp(torch.from_numpy(moving), torch.from_numpy(fields[rows])).numpy()
+        for name, stack in {"moving": moving, "fixed": fixed, "warped": warped}.items():
+            assert means[f"{group}.{name}"].shape == (1, SIDE, SIDE)
+            assert means[f"{group}.{name}"].dtype == np.float32
+            np.testing.assert_allclose(means[f"{group}.{name}"], stack.mean(0), atol=1e-6)
+
+
+def test_files_have_the_same_bytes_twice(images, pairs, fields, tmp_path):
+    for number in (1, 2):
+        table, means = evaluate(images, pairs, fields, fields + 1)
+        write_frame(tmp_path / f"{number}.csv", table)
+        write_arrays(tmp_path / f"{number}.npz", means)
+    assert (tmp_path / "1.csv").read_bytes() == (tmp_path / "2.csv").read_bytes()
+    assert (tmp_path / "1.npz").read_bytes() == (tmp_path / "2.npz").read_bytes()
+    assert len((tmp_path / "1.csv").read_text().splitlines()) == 6
+
+
+def test_mapped_half_precision_fields_give_the_same_rows(images, pairs, fields, tmp_path):
+    half = fields.astype(np.float16)
+    np.save(tmp_path / "fields.npy", half)
+    np.save(tmp_path / "images.npy", images)
+    mapped = [np.load(tmp_path / f"{name}.npy", mmap_mode="r") for name in ("images", "fields")]
+    found, _ = evaluate(mapped[0], pairs, mapped[1])
+    expected, _ = evaluate(images, pairs, half.astype(np.float32))
+    pd.testing.assert_frame_equal(found, expected)
+
+
+def test_volumes(pairs):
+    volumes = np.random.default_rng(0).random((8, 1, 12, 13, 14), dtype=np.float32)
+    field = np.zeros((5, 3, 12, 13, 14), np.float32)
+    field[:, 2] = 1
+    table, means = evaluate(volumes, pairs, field, np.zeros((0, 3, 12, 13, 14)), (1.0, 1.0, 3.0), "mm")
+    assert (table["max_displacement"] == 3).all()
+    assert (table["spacing"] == "1 1 3").all()
+    shifted = volumes[pairs["moving_row"][0], 0][..., [*range(1, 14), 13]]
+    assert table["mse"][0] == pytest.approx(mse(shifted, volumes[4, 0]), abs=1e-5)
+    assert means["7.warped"].shape == (1, 12, 13, 14)
+
+
+@pytest.mark.parametrize(("fields", "truth"), [(4, 0), (6, 0), (5, 4), (5, 6)])
+def test_numbers_of_fields_must_fit(images, pairs, fields, truth):
+    arrays = [np.zeros((n, 2, SIDE, SIDE), np.float32) for n in (fields, truth)]
+    with pytest.raises(ValueError, match=f"5 pairs, but {fields} fields and {truth} true fields"):
+        evaluate(images, pairs, *arrays)

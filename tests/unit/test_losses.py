@@ -1,0 +1,136 @@
+"""Similarity terms against numpy, and their weighted sum."""
+
+import numpy as np
+import pytest
+import torch
+
+from reregister.errors import ReregisterError
+from reregister.losses import TERMS, Registered, build_loss, global_ncc, ncc_loss
+
+SHAPES = [(5, 1, 12, 9), (3, 2, 6, 7, 8)]
+
+
+def random_pair(shape, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    first = torch.rand(shape, generator=generator, dtype=torch.float64)
+    return first, 0.5 * first + torch.rand(shape, generator=generator, dtype=torch.float64)
+
+
+def registered(warped, fixed):
+    return Registered(warped, fixed, warped, torch.zeros(len(fixed), 2, *fixed.shape[2:], dtype=fixed.dtype))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_ncc_of_each_sample_equals_numpy(shape):
+    first, second = random_pair(shape)
+    found = global_ncc(first, second)
+    expected = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(first.numpy(), second.numpy(), strict=True)]
+    assert found.shape == (shape[0],)
+    np.testing.assert_allclose(found.numpy(), expected, atol=1e-9)
+    np.testing.assert_allclose(global_ncc(first.float(), second.float()).numpy(), expected, atol=1e-5)
+
+
+def test_ncc_ignores_brightness_and_contrast():
+    first, second = random_pair((4, 1, 10, 10))
+    scale = torch.tensor([0.2, 1.0, 3.0, 10.0], dtype=torch.float64).view(4, 1, 1, 1)
+    torch.testing.assert_close(global_ncc(scale * first - 2, second), global_ncc(first, second))
+
+
+def test_ncc_range():
+    first, _ = random_pair((4, 1, 10, 10))
+    torch.testing.assert_close(global_ncc(first, 2 * first + 1), torch.ones(4, dtype=torch.float64))
+    torch.testing.assert_close(global_ncc(first, 1 - first), -torch.ones(4, dtype=torch.float64))
+    for seed in range(20):
+        values = global_ncc(*(t.float() for t in random_pair((6, 1, 7, 7), seed)))
+        assert values.abs().max() <= 1 + 1e-6
+
+
+def test_samples_are_averaged_and_not_pooled():
+    # Two pairs of unlike brightness and no similarity within either: taken as one image they look alike.
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.rand(2, 2, 1, 40, 40, generator=generator, dtype=torch.float64)
+    brightness = torch.tensor([0.0, 5.0], dtype=torch.float64).view(2, 1, 1, 1)
+    warped, fixed = noise + brightness
+    pooled = np.corrcoef(warped.numpy().ravel(), fixed.numpy().ravel())[0, 1]
+    assert pooled > 0.95
+    found = -ncc_loss(registered(warped, fixed))
+    each = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(warped.numpy(), fixed.numpy(), strict=True)]
+    assert float(found) == pytest.approx(np.mean(each), abs=1e-9)
+    assert abs(float(found)) < 0.1
+
+
+def test_strong_contrast_does_not_outweigh_a_weak_one():
+    # A good pair of high contrast and a bad one of low contrast count the same.
+    first, second = random_pair((2, 1, 20, 20))
+    warped, fixed = first.clone(), torch.stack([first[0], second[1].flip(-1)])
+    warped[0] *= 100
+    fixed[0] *= 100
+    bad = np.corrcoef(warped[1].numpy().ravel(), fixed[1].numpy().ravel())[0, 1]
+    assert float(ncc_loss(registered(warped, fixed))) == pytest.approx(-(1 + bad) / 2, abs=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("value", [0.0, 1.0, 0.3])
+def test_constant_image_gives_zero_and_finite_gradients(dtype, value):
+    first, second = (t.to(dtype) for t in random_pair((2, 1, 28, 28)))
+    constant = torch.full_like(first, value, requires_grad=True)
+    other = second.clone().requires_grad_()
+    values = global_ncc(constant, other)
+    assert values.abs().max() < 1e-3
+    values.sum().backward()
+    assert torch.isfinite(constant.grad).all()
+    assert torch.isfinite(other.grad).all()
+    both = global_ncc(constant, constant)
+    assert both.abs().max() < 1e-3
+    both.sum().backward()
+    assert torch.isfinite(constant.grad).all()
+
+
+def test_analytic_gradients():
+    first, second = random_pair((2, 1, 4, 4))
+    assert torch.autograd.gradcheck(global_ncc, (first.requires_grad_(), second.requires_grad_()))
+
+
+def test_shapes_must_agree():
+    with pytest.raises(ValueError, match=r"\(2, 1, 4, 4\).*\(2, 1, 4, 5\)"):
+        global_ncc(torch.zeros(2, 1, 4, 4), torch.zeros(2, 1, 4, 5))
+
+
+def test_loss_compares_warped_with_fixed():
+    moving, fixed = random_pair((2, 1, 9, 9))
+    warped = moving.flip(-1)
+    loss = build_loss({"ncc": 1.0})(Registered(moving, fixed, warped, torch.zeros(2, 2, 9, 9)))
+    assert loss.shape == ()
+    assert float(loss) == pytest.approx(-float(global_ncc(warped, fixed).mean()))
+    assert float(loss) != pytest.approx(-float(global_ncc(moving, fixed).mean()), abs=1e-3)
+
+
+def test_weights_are_applied(monkeypatch):
+    monkeypatch.setitem(TERMS, "size", lambda pair: pair.ddf.square().mean())
+    first, second = random_pair((2, 1, 9, 9))
+    pair = Registered(first, second, first, torch.full((2, 2, 9, 9), 2.0, dtype=torch.float64))
+    ncc = float(ncc_loss(pair))
+    assert float(build_loss({"ncc": 1.0})(pair)) == pytest.approx(ncc)
+    assert float(build_loss({"ncc": 0.25})(pair)) == pytest.approx(0.25 * ncc)
+    assert float(build_loss({"ncc": 0.5, "size": 3.0})(pair)) == pytest.approx(0.5 * ncc + 12)
+    assert float(build_loss({"ncc": 0.0, "size": 1.0})(pair)) == pytest.approx(4)
+
+
+def test_loss_has_gradients_to_the_warped_image():
+    first, second = random_pair((2, 1, 9, 9))
+    warped = first.clone().requires_grad_()
+    build_loss({"ncc": 1.0})(registered(warped, second)).backward()
+    # A step against the gradient raises the similarity.
+    better = global_ncc(warped.detach() - 10 * warped.grad, second).mean()
+    assert better > global_ncc(first, second).mean()
+
+
+@pytest.mark.parametrize("weights", [{"lncc": 1.0}, {"ncc": 1.0, "lncc": 1.0}])
+def test_unknown_term_is_named_with_the_known(weights):
+    with pytest.raises(ReregisterError, match=r"lncc.*ncc"):
+        build_loss(weights)
+
+
+def test_a_term_is_needed():
+    with pytest.raises(ReregisterError, match="at least one"):
+        build_loss({})

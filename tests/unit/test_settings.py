@@ -1,0 +1,378 @@
+"""The checked configuration of a run, from the project's own files and from copies with something wrong in them."""
+
+import datetime
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from reregister.config import SCALES, merge, read_yaml
+from reregister.errors import ReregisterError
+from reregister.registry import load, names
+from reregister.settings import Settings
+
+PROJECT = Path(__file__).resolve().parents[2]
+PAPERS = sorted(path.stem for path in (PROJECT / "config" / "papers").glob("*.yaml"))
+MNIST = [f"{part}-{kind}-ubyte.gz" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
+
+
+def make(base: Path = PROJECT, **overrides: Any) -> Settings:
+    """Settings as Snakemake would make them: the file, and over it what the command line set."""
+    config = yaml.safe_load((base / "config" / "config.yaml").read_text(encoding="utf-8"))
+    return Settings(base, merge(config, overrides), overrides)
+
+
+def dirnet(**experiment: Any) -> dict[str, Any]:
+    """Values for the experiment mnist of dirnet, to be given on the command line."""
+    return {"dirnet": {"experiments": {"mnist": experiment}}}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of the project's configuration that a test may change."""
+    shutil.copytree(PROJECT / "config", tmp_path / "config")
+    shutil.copytree(PROJECT / "workflow" / "schemas", tmp_path / "workflow" / "schemas")
+    return tmp_path
+
+
+def edit(path: Path, keys: str, value: Any) -> None:
+    """Set one value of a YAML file; `a.b.-c` takes the key c out."""
+    content = read_yaml(path)
+    *way, last = keys.split(".")
+    where: Any = content
+    for key in way:
+        where = where[key]
+    if last.startswith("-"):
+        del where[last[1:]]
+    else:
+        where[last] = value
+    path.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+
+
+def refused(base: Path = PROJECT, **overrides: Any) -> str:
+    with pytest.raises(ReregisterError) as caught:
+        make(base, **overrides)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_defaults_are_filled_in() -> None:
+    settings = Settings(PROJECT, {"scale": "demo"})
+    assert settings.run == settings.scale == "demo"
+    expected: dict[str, Any] = {
+        "data": {},
+        "device": "auto",
+        "seeds": None,
+        "determinism": "warn",
+        "split": {},
+        "accept_terms": [],
+    }
+    assert expected.items() <= settings.config.items()
+    assert settings.config["publishable"] is True
+    assert settings.source("mnist") == settings.mode("mnist") == "standin"
+    assert settings.own_split("mnist") is None
+    assert settings.experiment("dirnet", "mnist")["methods"]["affine"]["note"] == ""
+    assert settings.datasets["mnist"]["terms"] is None
+
+
+def test_the_file_of_the_project_is_a_demo_run_on_standins() -> None:
+    settings = make()
+    assert (settings.run, settings.scale) == ("demo", "demo")
+    assert {settings.mode(dataset) for dataset in settings.datasets} == {"standin"}
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("paper", PAPERS)
+def test_every_paper_is_valid_at_every_scale(paper: str, scale: str) -> None:
+    settings = make(scale=scale)
+    for experiment in settings.papers[paper]["experiments"].values():
+        training = experiment["training"]
+        assert isinstance(training["iterations"], int)
+        assert training["iterations"] % training["validate_every"] == 0
+        assert "identity" in experiment["methods"]
+    for exhibit in settings.papers[paper]["exhibits"].values():
+        assert callable(
+            getattr(load("figures", exhibit["function"]), {"figure": "draw", "table": "tabulate"}[exhibit["kind"]])
+        )
+    assert {claim["id"] for claim in settings.claims[paper]["claims"]}
+
+
+def test_a_larger_scale_is_more_work() -> None:
+    smoke, demo, full = (make(scale=scale).experiment("dirnet", "mnist") for scale in SCALES)
+    iterations = [setup["training"]["iterations"] for setup in (smoke, demo, full)]
+    assert iterations == sorted(set(iterations))
+    assert smoke["pairs"]["test"]["limit"] < demo["pairs"]["test"]["limit"]
+    assert full["pairs"]["test"]["limit"] is None
+    sizes = [make(scale=scale).datasets["mnist"]["standin"]["settings"]["n_train"] for scale in SCALES]
+    assert sizes == sorted(set(sizes))
+
+
+def test_full_scale_of_dirnet_is_the_papers_own() -> None:
+    # de Vos 2017, section 4.1: batches of 32 pairs, 5,000 iterations, one network for each of the ten digits.
+    setup = make(scale="full").experiment("dirnet", "mnist")
+    training = setup["training"]
+    assert (training["iterations"], training["batch"], training["optimiser"]["lr"]) == (5000, 32, 0.001)
+    assert training["parts"] == [str(digit) for digit in range(10)]
+    assert training["optimiser"]["name"] == "adam"
+    assert training["loss"] == {"ncc": 1.0}
+    assert setup["split"] == {"name": "last_of_train", "fraction": "1/6"}
+    assert make(scale="full").datasets["mnist"]["standin"]["settings"] == {"n_train": 60000, "n_test": 10000}
+
+
+def test_one_word_means_all_datasets() -> None:
+    settings = make(data="download")
+    assert {settings.mode(dataset) for dataset in settings.datasets} == {"download"}
+    assert make(data={"mnist": "download"}).mode("mnist") == "download"
+    assert make(data="/nowhere").mode("mnist") == "path"
+
+
+@pytest.mark.parametrize(
+    ("run", "folder"),
+    [(2026, "2026"), ("2026", "2026"), (1.5, "1.5"), ("off", "off"), ("2026-11-20", "2026-11-20"), ("null", "smoke")],
+)
+def test_a_run_may_have_any_plain_name(run: Any, folder: str) -> None:
+    assert make(scale="smoke", run=run).run == folder
+
+
+def test_a_date_of_the_config_file_names_a_run() -> None:
+    assert Settings(PROJECT, {"scale": "demo", "run": datetime.date(2026, 11, 20)}).run == "2026-11-20"
+
+
+@pytest.mark.parametrize("run", ["../up", "a/b", ".hidden", "two words", True])
+def test_a_run_cannot_leave_its_folder(run: Any) -> None:
+    assert refused(run=run).startswith("--config: key run is ")
+
+
+def test_own_seeds_are_for_networks_only() -> None:
+    settings = make(seeds=["3", "5"])
+    assert settings.seeds("dirnet", "mnist", "dirnet_bl") == [3, 5]
+    assert settings.seeds("dirnet", "mnist", "affine") == settings.seeds("dirnet", "mnist", "identity") == [0]
+    assert make(papers=dirnet(seeds=["8"])).seeds("dirnet", "mnist", "dirnet_bl") == [8]
+
+
+def test_methods_by_tool() -> None:
+    settings = make()
+    assert settings.methods("dirnet", "mnist", "network") == ["dirnet_bl"]
+    assert set(settings.methods("dirnet", "mnist", "elastix")) == {"affine", "elastix_bspline"}
+    assert len(settings.methods("dirnet", "mnist")) == 5
+    assert "ants_syn" in settings.all_methods("ants")
+
+
+def test_numbers_of_the_command_line_are_numbers() -> None:
+    values = {"optimiser": {"lr": "1e-3"}, "batch": "8", "iterations": {"demo": "70"}, "parts": ["0", "7"]}
+    training = make(papers=dirnet(training=values)).experiment("dirnet", "mnist")["training"]
+    assert training["optimiser"]["lr"] == 0.001
+    assert (training["batch"], training["iterations"], training["parts"]) == (8, 70, ["0", "7"])
+    assert training["optimiser"]["betas"] == [0.9, 0.999]
+    assert (
+        make(papers=dirnet(training=values), scale="full").experiment("dirnet", "mnist")["training"]["iterations"]
+        == 5000
+    )
+
+
+def test_a_method_can_be_added_on_the_command_line() -> None:
+    model = {"name": "dirnet", "params": {"poolings": "3", "kernels": "8", "pad": "zero"}}
+    added = {"mine": {"label": "Mine", "tool": "network", "model": model}}
+    settings = make(papers=dirnet(methods=added))
+    assert settings.methods("dirnet", "mnist", "network") == ["dirnet_bl", "mine"]
+    assert settings.experiment("dirnet", "mnist")["methods"]["mine"]["model"]["params"]["poolings"] == 3
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (
+            {"scael": "smoke"},
+            "--config: key scael is not known and nothing reads it; allowed here are accept_terms, data",
+        ),
+        ({"scale": "tiny"}, '--config: key scale is "tiny"; allowed is one of smoke, demo, full'),
+        (
+            {"seeds": 3},
+            "--config: key seeds is 3; allowed is null, for each experiment's own seeds; or a list of integers",
+        ),
+        ({"publishable": "perhaps"}, '--config: key publishable is "perhaps"; allowed is a value of type boolean'),
+        ({"papers": {"dirnat": {}}}, "--config: key papers names dirnat, which is not known; allowed is one of dirnet"),
+        (
+            {"papers": dirnet(training={"batch": "0"})},
+            "--config papers.dirnet: key experiments.mnist.training.batch is 0;",
+        ),
+        (
+            {"papers": dirnet(training={"bacth": 8})},
+            "--config papers.dirnet: key experiments.mnist.training.bacth is not",
+        ),
+        (
+            {"papers": dirnet(methods={"mine": {"label": "x", "tool": "network"}})},
+            "--config papers.dirnet: key experiments.mnist.methods.mine.model is missing; allowed is a value (the network",
+        ),
+        (
+            {"papers": dirnet(methods={"mine": {"label": "x", "tool": "demons"}})},
+            '--config papers.dirnet: key experiments.mnist.methods.mine.tool is "demons"; allowed is one of itk, elastix,',
+        ),
+        ({"split": {"mnist": {"train": ["a"]}}}, "--config: key split.mnist."),
+    ],
+)
+def test_what_the_command_line_got_wrong_is_said(overrides: dict[str, Any], sentence: str) -> None:
+    assert refused(**overrides).startswith(sentence)
+
+
+@pytest.mark.parametrize("key", ["data", "split", "accept_terms"])
+def test_an_unknown_dataset_is_named(key: str) -> None:
+    lists = {"train": ["a"], "validation": ["b"], "test": ["c"]}
+    value = {"data": {"mnits": "standin"}, "split": {"mnits": lists}, "accept_terms": ["mnits"]}[key]
+    known = ", ".join(make().datasets)
+    assert (
+        refused(PROJECT, **{key: value})
+        == f"--config: key {key} names mnits, which is not known; allowed is one of {known}"
+    )
+
+
+def test_what_config_yaml_got_wrong_is_said(project: Path) -> None:
+    file = project / "config" / "config.yaml"
+    edit(file, "papers", {"dirnet": {"title": 7}})
+    assert refused(project).startswith(
+        "config/config.yaml papers.dirnet: key title is 7; allowed is a value of type string"
+    )
+    edit(file, "papers", {"dirnat": {}})
+    assert refused(project).startswith("config/config.yaml: key papers names dirnat")
+    edit(file, "device", "gpu")
+    assert refused(project).startswith('config/config.yaml: key device is "gpu"; allowed is one of auto, cpu, cuda')
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "datasets.yaml", "papers/dirnet.yaml", "claims/dirnet.yaml"])
+def test_equal_keys_of_a_file_are_refused(project: Path, name: str) -> None:
+    file = project / "config" / name
+    text = file.read_text(encoding="utf-8")
+    key = next(iter(read_yaml(file)))
+    file.write_text(f"{text.rstrip()}\n{key}: again\n", encoding="utf-8")
+    line = len(text.rstrip().splitlines()) + 1
+    assert f"config/{name}, line {line}: not valid YAML (the key {key} stands twice" in refused(project)
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "words"),
+    [
+        ("dataset", "mnits", ["experiments.mnist.dataset names mnits", *make().datasets]),
+        ("methods.dirnet_bl.model.name", "dirnit", [".dirnet_bl.model.name names dirnit", *names("models")]),
+        ("methods.-identity", None, ["experiments.mnist.methods.identity is missing"]),
+        (
+            "training.batch",
+            {"smoke": 8, "demo": 32},
+            ["training.batch has values for demo, smoke; allowed are smoke, demo"],
+        ),
+        ("training.parts", ["0", "a_b"], ['training.parts.1 is "a_b"', "text that matches"]),
+        ("split.name", "first_of_train", ['split.name is "first_of_train"', "last_of_train"]),
+        ("pairs.test.limti", 8, ["pairs.test.limti is not known", "limit, name, per_group"]),
+        ("training.loss", {"mse": 1}, ["training.loss.mse has a name that cannot stand there", "ncc"]),
+        ("seeds", [0, 0], ["experiments.mnist.seeds is [0, 0]", "without repetitions"]),
+    ],
+)
+def test_what_an_experiment_got_wrong_is_said(project: Path, keys: str, value: Any, words: list[str]) -> None:
+    edit(project / "config" / "papers" / "dirnet.yaml", f"experiments.mnist.{keys}", value)
+    said = refused(project)
+    for word in ["config/papers/dirnet.yaml: key ", *words]:
+        assert word in said
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("function", "tabel", ["function names tabel, which is not known", *names("figures")]),
+        (
+            "experiment",
+            "digits",
+            ["experiment names digits, which is not known", *make().papers["dirnet"]["experiments"]],
+        ),
+        ("methods", ["dirnet"], ["methods names dirnet, which is not known", *make().methods("dirnet", "mnist")]),
+        ("kind", "film", ['kind is "film"; allowed is one of figure, table']),
+        (
+            "reads",
+            ["weights"],
+            ['reads.0 is "weights"; allowed is one of histories, images, metrics, comparison, timing'],
+        ),
+    ],
+)
+def test_what_an_exhibit_got_wrong_is_said(project: Path, key: str, value: Any, words: list[str]) -> None:
+    edit(project / "config" / "papers" / "dirnet.yaml", f"exhibits.tableS1_mnist_methods.{key}", value)
+    said = refused(project)
+    for word in ["config/papers/dirnet.yaml: key exhibits.tableS1_mnist_methods.", *words]:
+        assert word in said
+
+
+def test_what_datasets_and_claims_got_wrong_is_said(project: Path) -> None:
+    edit(project / "config" / "datasets.yaml", "mnist.reader", "minst")
+    known = ", ".join(names("data/readers"))
+    assert refused(project) == (
+        f"config/datasets.yaml: key mnist.reader names minst, which is not known; allowed is one of {known}"
+    )
+    edit(project / "config" / "datasets.yaml", "mnist.reader", "mnist")
+    (project / "config" / "claims" / "dirnet.yaml").unlink()
+    assert "dirnet.yaml does not exist" in refused(project)
+
+
+def test_the_users_own_files(tmp_path: Path) -> None:
+    for name in MNIST:
+        (tmp_path / name).write_bytes(b"")
+    assert {path.name for path in make(data={"mnist": str(tmp_path)}).members("mnist")} == set(MNIST)
+    (tmp_path / MNIST[1]).unlink()
+    (tmp_path / MNIST[1]).mkdir()
+    with pytest.raises(ReregisterError, match=rf"^--config: key data\.mnist is .*, which has no {MNIST[1]}; put the"):
+        make(data=str(tmp_path)).members("mnist")
+
+
+def test_a_path_that_is_no_folder(tmp_path: Path, project: Path) -> None:
+    with pytest.raises(
+        ReregisterError, match=r"^--config: key data\.mnist is .*gone, which does not exist; allowed are"
+    ):
+        make(data={"mnist": str(tmp_path / "gone")}).members("mnist")
+    file = tmp_path / "file.zip"
+    file.touch()
+    with pytest.raises(
+        ReregisterError, match=r"is a file, give the folder it lies in; .* holds train-images-idx3-ubyte.gz,"
+    ):
+        make(data={"mnist": str(file)}).members("mnist")
+    edit(project / "config" / "config.yaml", "data", {"mnist": "some/where"})
+    with pytest.raises(ReregisterError, match=r"^config/config\.yaml: key data\.mnist is some/where, which does not"):
+        make(project).members("mnist")
+
+
+def test_home_is_spelt_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/of/someone")
+    assert make(data={"mnist": "~/mnist"}).source("mnist") == "/home/of/someone/mnist"
+    assert make(data={"mnist": "./a/../b"}).source("mnist") == "./a/../b"
+
+
+def test_own_split_from_lists_and_files(tmp_path: Path) -> None:
+    file = tmp_path / "train.txt"
+    file.write_text("train-00001\n\n  train-00002  \r\n007", encoding="utf-8")
+    lists = {"train": str(file), "validation": ["3"], "test": ["off", "test-00001"]}
+    split = make(split={"mnist": lists}).own_split("mnist")
+    assert split == {
+        "train": ["train-00001", "train-00002", "007"],
+        "validation": ["3"],
+        "test": ["off", "test-00001"],
+    }
+    with pytest.raises(
+        ReregisterError, match=r"^--config: key split\.mnist\.test is .*gone\.txt, which does not exist; all"
+    ):
+        make(split={"mnist": {**lists, "test": str(tmp_path / "gone.txt")}}).own_split("mnist")
+    with pytest.raises(ReregisterError, match=r"key split\.mnist\.test is .*, which cannot be read"):
+        make(split={"mnist": {**lists, "test": str(tmp_path)}}).own_split("mnist")
+
+
+def test_images_are_shown_where_terms_allow_it(project: Path) -> None:
+    edit(project / "config" / "datasets.yaml", "mnist.show_images", True)
+    assert make(project, data="download").may_show("mnist")
+    edit(project / "config" / "datasets.yaml", "mnist.show_images", False)
+    assert make(project).may_show("mnist")
+    assert not make(project, data="download").may_show("mnist")
+    assert not make(project, data=str(project)).may_show("mnist")
+    assert make(project, data="download", publishable="off").may_show("mnist")
+
+
+def test_the_config_given_is_left_as_it_was() -> None:
+    config = read_yaml(PROJECT / "config" / "config.yaml")
+    before, overrides = dict(config), {"seeds": ["1"], "papers": dirnet(seeds=["1"])}
+    Settings(PROJECT, config, overrides)
+    assert (config, overrides) == (before, {"seeds": ["1"], "papers": dirnet(seeds=["1"])})

@@ -1,0 +1,261 @@
+"""The training loop and its data on small images of blobs."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from reregister.data.store import ImageStore, write_store
+from reregister.errors import ReregisterError
+from reregister.losses import Registered, build_loss, global_ncc
+from reregister.models.dirnet import DIRNet
+from reregister.tables import write_frame
+from reregister.training import data as data_module
+from reregister.training.data import history_frame, training_data
+from reregister.training.loop import Schedule, Trainer, TrainingData, build_optimiser
+from reregister.training.sampling import PairSampler
+from reregister.transforms.warp import warp
+
+CPU = torch.device("cpu")
+ADAM = {"name": "adam", "lr": 0.01, "betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.0}
+
+
+def blobs(n: int, side: int = 16, seed: int = 0) -> np.ndarray:
+    """Gaussian blobs of one size at random places, (n, 1, side, side) in [0, 1]."""
+    centres = np.random.default_rng(seed).uniform(0.35 * side, 0.65 * side, (n, 2, 1, 1))
+    squares = (np.indices((side, side)) - centres) ** 2
+    return np.exp(-squares.sum(1, keepdims=True) / (2 * 2.5**2)).astype(np.float32)
+
+
+def blob_data(n: int = 24, pairs: int = 10) -> TrainingData:
+    images = blobs(n + 2 * pairs)
+    rows = np.arange(n, n + 2 * pairs)
+    ids = [f"blob{i:02d}" for i in range(len(images))]
+    return TrainingData(images, ids, np.arange(n), ["a", "b"] * (n // 2), (rows[:pairs], rows[pairs:]))
+
+
+def blob_trainer(
+    data: TrainingData, iterations: int = 6, every: int = 3, batch: int = 4, seed: int = 0, **more
+) -> Trainer:
+    torch.manual_seed(seed)
+    model = DIRNet(poolings=2, kernels=6)
+    schedule = Schedule(iterations, batch, every, "border")
+    return Trainer(model, build_loss({"ncc": 1.0}), data, schedule, build_optimiser(model, ADAM), seed, CPU, **more)
+
+
+def state(trainer: Trainer) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
+
+
+def assert_same_state(first: dict, second: dict) -> None:
+    assert first.keys() == second.keys()
+    for name in first:
+        assert torch.equal(first[name], second[name]), name
+
+
+@pytest.fixture
+def store(tmp_path):
+    """Twelve images in three groups, with the tables of the pool and of the frozen pairs."""
+    images, groups = blobs(12), list("abcabcabcabc")
+    ids = [f"img{i:03d}" for i in range(12)]
+    subjects = pd.DataFrame({"id": ids, "group": groups, "cluster": ids, "split": "train", "spacing": "1 1"})
+    write_store(tmp_path / "i.npy", tmp_path / "s.csv", images, subjects.assign(source="blobs", sha256="0"))
+    pool = list(reversed(range(9)))
+    write_frame(tmp_path / "pool.csv", pd.DataFrame({"id": [ids[i] for i in pool], "group": [groups[i] for i in pool]}))
+    cases = [(9, 0, "a", "validation"), (1, 10, "b", "validation"), (4, 10, "b", "validation"), (3, 9, "a", "test")]
+    frozen = [(f"p{n}", ids[m], ids[f], s, g, ids[m]) for n, (m, f, g, s) in enumerate(cases)]
+    columns = ["pair_id", "moving", "fixed", "split", "group", "cluster"]
+    write_frame(tmp_path / "pairs.csv", pd.DataFrame(frozen, columns=columns))
+    return ImageStore.open(tmp_path / "i.npy", tmp_path / "s.csv")
+
+
+@pytest.mark.parametrize("limit", [data_module.IN_MEMORY_BYTES, 0])
+@pytest.mark.parametrize(
+    ("part", "pool", "moving", "fixed"),
+    [("all", [8, 7, 6, 5, 4, 3, 2, 1, 0], [9, 1, 4], [0, 10, 10]), ("b", [7, 4, 1], [1, 4], [10, 10])],
+)
+def test_training_data_of_a_part(store, tmp_path, monkeypatch, limit, part, pool, moving, fixed):
+    monkeypatch.setattr(data_module, "IN_MEMORY_BYTES", limit)
+    found = training_data(store, tmp_path / "pairs.csv", tmp_path / "pool.csv", part)
+    for rows, expected in zip((found.pool, *found.validation), (pool, moving, fixed), strict=True):
+        assert [found.ids[row] for row in rows] == [f"img{i:03d}" for i in expected]
+        np.testing.assert_array_equal(found.images[rows], store.images[expected])
+    assert found.groups == ["abc"[i % 3] for i in pool]
+    assert len(found.ids) == len(found.images)
+    if limit:
+        assert not isinstance(found.images, np.memmap)
+        assert len(found.images) == len({*pool, *moving, *fixed})
+    else:
+        assert found.images is store.images
+
+
+def test_mapped_images_train_the_same_network(store, tmp_path, monkeypatch):
+    results = []
+    for limit in (data_module.IN_MEMORY_BYTES, 0):
+        monkeypatch.setattr(data_module, "IN_MEMORY_BYTES", limit)
+        data = training_data(store, tmp_path / "pairs.csv", tmp_path / "pool.csv", "all")
+        trainer = blob_trainer(data)
+        history, _ = trainer.run(tmp_path / f"{limit}.safetensors")
+        results.append((state(trainer), history))
+    assert_same_state(results[0][0], results[1][0])
+    assert results[0][1] == results[1][1]
+
+
+def test_part_without_images_or_pairs(store, tmp_path):
+    for part, counts in (("c", "3 training images and 0 validation pairs"), ("z", "0 training images and 0")):
+        with pytest.raises(ReregisterError, match=f"part {part} has {counts}"):
+            training_data(store, tmp_path / "pairs.csv", tmp_path / "pool.csv", part)
+
+
+def test_loss_falls(tmp_path):
+    trainer = blob_trainer(blob_data(), iterations=80, every=40, batch=8)
+    history, resumed = trainer.run(tmp_path / "c.safetensors")
+    assert resumed is None
+    assert history[-1]["validation_loss"] < history[0]["validation_loss"] - 0.1
+    assert history[2]["train_loss"] < history[1]["train_loss"] - 0.05
+
+
+def test_history_has_a_row_per_validation(tmp_path):
+    losses, reports = [], []
+    trainer = blob_trainer(blob_data(), iterations=7, every=3, report=lambda step, **v: reports.append((step, v)))
+    step = trainer.step
+    trainer.step = lambda number: losses.append(step(number)) or losses[-1]
+    history, _ = trainer.run(tmp_path / "c.safetensors")
+    frame = history_frame(history, "dirnet_bl", "7", 5)
+    assert list(frame.columns) == ["method", "part", "seed", "step", "train_loss", "validation_loss"]
+    assert frame["step"].tolist() == [0, 3, 6, 7]
+    assert (frame["method"] == "dirnet_bl").all()
+    assert (frame["part"] == "7").all()
+    assert (frame["seed"] == 5).all()
+    assert np.isnan(frame["train_loss"][0])
+    expected = [np.mean(losses[0:3]), np.mean(losses[3:6]), losses[6]]
+    np.testing.assert_array_equal(frame["train_loss"][1:], expected)
+    assert frame["validation_loss"].notna().all()
+    assert frame["validation_loss"].iloc[-1] == trainer.validate()
+    assert [number for number, _ in reports] == list(range(8))
+    assert reports[4][1] == {"loss": frame["validation_loss"][1]}
+
+
+def test_one_seed_one_network(tmp_path):
+    states = []
+    for number, seed in enumerate((0, 0, 1)):
+        trainer = blob_trainer(blob_data(), seed=seed)
+        trainer.run(tmp_path / f"{number}.safetensors")
+        states.append(state(trainer))
+    assert_same_state(states[0], states[1])
+    assert not torch.equal(states[0]["regressor.0.0.weight"], states[2]["regressor.0.0.weight"])
+
+
+def test_step_is_the_gradient_step_of_the_drawn_batch():
+    data = blob_data()
+    trainer, reference = blob_trainer(data), blob_trainer(data)
+    moving, fixed = (torch.from_numpy(data.images[rows]) for rows in PairSampler(data.groups, 0).draw(4))
+    ddf = reference.model.train()(moving, fixed)
+    loss = -global_ncc(warp(moving, ddf), fixed).mean()
+    loss.backward()
+    reference.optimiser.step()
+    assert trainer.step(1) == loss.item()
+    assert_same_state(state(trainer), state(reference))
+
+
+def test_validation_uses_running_statistics_and_all_pairs():
+    data = blob_data(pairs=300)
+    trainer = blob_trainer(data)
+    for number in range(1, 6):
+        trainer.step(number)
+    found = trainer.validate()
+    moving, fixed = (torch.from_numpy(data.images[rows]) for rows in data.validation)
+    with torch.no_grad():
+        settled = global_ncc(warp(moving, trainer.model.eval()(moving, fixed)), fixed)
+        by_batch = global_ncc(warp(moving, trainer.model.train()(moving, fixed)), fixed)
+    assert found == pytest.approx(-settled.mean().item(), abs=1e-6)
+    assert abs(found + by_batch.mean().item()) > 1e-3
+    # The last batch of validation is smaller than the first, and must not count as much.
+    assert abs(found + (settled[:256].mean() + settled[256:].mean()).item() / 2) > 1e-6
+
+
+def test_validation_changes_nothing():
+    trainer = blob_trainer(blob_data())
+    trainer.step(1)
+    before = state(trainer), trainer.sampler.generator.get_state(), torch.get_rng_state()
+    first, second = trainer.validate(), trainer.validate()
+    assert first == second
+    assert_same_state(before[0], state(trainer))
+    assert torch.equal(before[1], trainer.sampler.generator.get_state())
+    assert torch.equal(before[2], torch.get_rng_state())
+    # The next step trains again: batch statistics, running ones updated.
+    trainer.step(2)
+    assert trainer.model.training
+    assert state(trainer)["regressor.0.1.num_batches_tracked"] == 2
+
+
+def test_how_often_one_validates_does_not_move_the_weights(tmp_path):
+    states = []
+    for every in (1, 6):
+        trainer = blob_trainer(blob_data(), iterations=6, every=every)
+        trainer.run(tmp_path / f"{every}.safetensors")
+        states.append(state(trainer))
+    assert_same_state(*states)
+
+
+def test_nan_image_is_reported_with_step_and_batch(tmp_path):
+    data, bad, batch = blob_data(), 5, 4
+    data.images[bad, 0, 3, 3] = np.nan
+    sampler, number, rows = PairSampler(data.groups, 0), 0, np.empty(0)
+    while bad not in rows:
+        moving, fixed = sampler.draw(batch)
+        rows, number = torch.cat([moving, fixed]).numpy(), number + 1
+    with pytest.raises(ReregisterError) as caught:
+        blob_trainer(data, iterations=100, every=100, batch=batch).run(tmp_path / "c.safetensors")
+    message = str(caught.value)
+    assert f"the loss is nan at step {number};" in message
+    assert "blob05" in message
+    pairs = ", ".join(f"blob{m:02d}>blob{f:02d}" for m, f in zip(moving.tolist(), fixed.tolist(), strict=True))
+    assert message.endswith(pairs)
+    assert not (tmp_path / "c.safetensors").exists()
+
+
+def test_nan_in_a_validation_image(tmp_path):
+    data = blob_data()
+    data.images[data.validation[0][3]] = np.nan
+    with pytest.raises(ReregisterError, match="validation loss is not finite"):
+        blob_trainer(data).run(tmp_path / "c.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_padding_of_the_schedule_reaches_the_loss():
+    seen: list[Registered] = []
+
+    def loss(pair: Registered) -> torch.Tensor:
+        seen.append(pair)
+        return pair.ddf.square().mean()
+
+    class Shift(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.far = torch.nn.Parameter(torch.tensor(100.0))
+
+        def forward(self, moving: torch.Tensor, fixed: torch.Tensor) -> torch.Tensor:
+            return self.far.expand(len(moving), 2, *moving.shape[2:])
+
+    data = blob_data()
+    data.images[:] += 1
+    for padding, lowest in (("zeros", 0.0), ("border", 1.0)):
+        model = Shift()
+        optimiser = build_optimiser(model, ADAM)
+        Trainer(model, loss, data, Schedule(1, 2, 1, padding), optimiser, 0, CPU).validate()
+        assert float(seen[-1].warped.min()) == pytest.approx(lowest, abs=0.1)
+        torch.testing.assert_close(seen[-1].fixed, torch.from_numpy(data.images[data.validation[1]]))
+
+
+def test_optimiser_takes_its_settings():
+    optimiser = build_optimiser(DIRNet(), {**ADAM, "lr": 0.5, "betas": [0.8, 0.9], "weight_decay": 0.1})
+    (group,) = optimiser.param_groups
+    assert isinstance(optimiser, torch.optim.Adam)
+    assert (group["lr"], group["betas"], group["eps"], group["weight_decay"]) == (0.5, (0.8, 0.9), 1e-8, 0.1)
+    assert len(group["params"]) == len(list(DIRNet().parameters()))
+
+
+def test_unknown_optimiser():
+    with pytest.raises(ReregisterError, match="'sgd' is not known; known is adam"):
+        build_optimiser(DIRNet(), {"name": "sgd", "lr": 0.1})
