@@ -97,7 +97,7 @@ def test_records_and_pages_name_no_machine_and_no_person(run: Path, smoke: Workf
     import getpass
     import socket
 
-    words = [str(smoke.folder), str(Path.home()), socket.gethostname()]
+    words = [f"{smoke.folder}/", f"{Path.home()}/", socket.gethostname()]
     # A short name such as vm or root is a word of its own in any text.
     words = [word for word in [*words, getpass.getuser()] if len(word) > 4]
     for path in [*(run / "receipts").rglob("*"), *(run / "report").rglob("*.html")]:
