@@ -6,9 +6,10 @@ CORES ?= all
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
+# The run tells what it does; --quiet leaves out Snakemake's own words on each job, and errors stay.
+SNAKEMAKE := $(BIN)/snakemake --quiet rules host reason --cores $(CORES)
 
-.PHONY: report test lint format bench clean
+.PHONY: report test lint format docs bench clean
 .DEFAULT_GOAL := report
 
 $(READY): requirements.txt requirements-dev.txt pyproject.toml
@@ -32,11 +33,15 @@ lint: $(READY)
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 	$(BIN)/mypy
+	$(BIN)/python -m reregister.reference --check
 
 format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile workflow
+
+docs: $(READY)
+	$(BIN)/python -m reregister.reference --write
 
 bench: $(READY)
 	$(SNAKEMAKE) benchmark

@@ -69,7 +69,12 @@ rule benchmark:
 
 onstart:
     claim_run_folder()
+    CONSOLE.start()
 
 
 onsuccess:
-    say_where_the_report_is()
+    CONSOLE.succeed()
+
+
+onerror:
+    CONSOLE.fail()

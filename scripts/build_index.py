@@ -7,14 +7,17 @@ def main(job: Job) -> None:
     import json
 
     from reregister.provenance.files import sha256_json, write_json, write_text
-    from reregister.report.pages import data_origin, render
+    from reregister.report.pages import render
 
-    manifests = {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in job.input.manifests}
-    roots = {name: manifest["root"] for name, manifest in manifests.items()}
+    manifests, papers = (
+        [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+        for paths in (job.input.manifests, job.input.summaries)
+    )
+    roots = {paper["paper"]: manifest["root"] for paper, manifest in zip(papers, manifests, strict=True)}
     root = {"papers": roots, "root": sha256_json(roots)}
-    sources = {path.parent.name: data_origin(path) for path in job.input.sources}
-    context = {"papers": job.params.papers, "run": job.params.run, "scale": job.params.scale}
-    page = render(job.input.templates, "index.html.j2", **context, root=root, data=list(sources.values()))
+    data = {dataset["name"]: dataset for paper in papers for dataset in paper["data"]}
+    context = {"run": job.params.run, "scale": job.params.scale, "papers": papers, "data": list(data.values())}
+    page = render(job.input.templates, "index.html.j2", **context, root=root)
     write_json(job.output.root, root)
     write_text(job.output.page, page)
 

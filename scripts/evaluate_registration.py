@@ -1,4 +1,4 @@
-"""Measure one method's fields: metrics of every test pair, and the mean images of each group."""
+"""Measure one method's fields: metrics of every test pair, mean images of each group, and the pairs to look at."""
 
 from reregister.provenance.door import Job, run
 
@@ -8,6 +8,7 @@ def main(job: Job) -> None:
 
     from reregister.data.store import ImageStore
     from reregister.metrics.evaluation import evaluate_fields
+    from reregister.metrics.examples import example_pairs
     from reregister.tables import write_arrays, write_frame
 
     store = ImageStore.open(job.input.images, job.input.subjects)
@@ -16,10 +17,12 @@ def main(job: Job) -> None:
     metrics, images = evaluate_fields(
         store.images, pairs, fields, truth, store.spacing, job.params.unit, job.params.padding
     )
+    examples = example_pairs(store.images, pairs, fields, metrics, job.params.padding)
     metrics.insert(0, "seed", int(job.wildcards["seed"]))
     metrics.insert(0, "method", job.wildcards["method"])
     write_frame(job.output.metrics, metrics)
     write_arrays(job.output.images, images)
+    write_arrays(job.output.gallery, {"method": job.wildcards["method"], **examples})
 
 
 if __name__ == "__main__":

@@ -29,7 +29,8 @@ def main(job: Job) -> None:
         trainer = Trainer(model, build_loss(job.params.loss), data, schedule, optimiser, seed, device, progress.report)
         history, job.resumed_from = trainer.run(job.checkpoint)
     where = f"{job.wildcards['paper']}, {job.wildcards['experiment']}, part {part}, seed {seed}"
-    save_model(job.output.weights, job.output.card, model, make_card(model, name, arguments, job.recipe_id, where))
+    card = make_card(model, name, arguments, job.recipe_id, where, store.images.shape[1:])
+    save_model(job.output.weights, job.output.card, model, card)
     write_frame(job.output.history, history_frame(history, job.wildcards["method"], part, seed))
 
 

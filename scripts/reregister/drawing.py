@@ -1,22 +1,30 @@
 """What every figure shares: style, palette, the stamp on synthetic data, and saving the same bytes for the same figure."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib
+import numpy as np
 import pandas as pd
 import seaborn as sns
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
 
 from reregister.provenance.files import atomic_path
 from reregister.tables import write_frame
 
 FONT_SIZE = 9
+# Inches. All figures have one width, so that their text has one size on a page; the stamp has a line of its own below.
+WIDTH, STAMP_LINE = 8.4, 0.16
+GREY = (0.35, 0.35, 0.35)
+NOT_SHOWN = "not shown: the terms of the data set\ndo not allow images to be published"
 # Safe for colour blindness, without its grey: grey is the row before registration.
 PALETTE = [colour for index, colour in enumerate(sns.color_palette("colorblind")) if index != 7]
 MARKERS = ("s", "^", "D", "v", "P", "X", "*")
@@ -49,11 +57,12 @@ class Exhibit:
 
 
 Inputs = Mapping[str, Sequence[Path]]
+Interval = tuple[float, float, float]
 
 
 def colour(method: str) -> tuple[float, float, float]:
     """The colour of a method: its place in `METHODS`, not in the figure, decides; its name where it has no place yet."""
-    return (0.45, 0.45, 0.45) if method == "identity" else PALETTE[_place(method) % len(PALETTE)]
+    return GREY if method == "identity" else PALETTE[_place(method) % len(PALETTE)]
 
 
 def marker(method: str) -> str:
@@ -94,10 +103,57 @@ def use_style() -> None:
     )
 
 
-def new_figure(width: float = 7.2, height: float = 3.6) -> Figure:
-    """An empty figure in the house's style; width and height in inches."""
+def new_figure(height: float, width: float = WIDTH) -> Figure:
+    """An empty figure in the house's style; height and width in inches."""
     use_style()
     return plt.figure(figsize=(width, height), layout="constrained")
+
+
+def draw_mean(axes: Any, method: str, x: Interval, y: Interval, label: str | None = None) -> None:
+    """One point in the look of its method, with the interval of each coordinate that has one.
+
+    x, y: (value, low, high); low and high may be NaN where nothing is known about the spread.
+    """
+    for (at, low, high), along in ((x, "x"), (y, "y")):
+        if np.isfinite([at, low, high]).all() and high > low:
+            ends = ([low, high], [y[0], y[0]]) if along == "x" else ([x[0], x[0]], [low, high])
+            axes.plot(*ends, color=colour(method), linewidth=1.2, solid_capstyle="butt", zorder=2)
+    look: dict[str, Any] = {"marker": marker(method), "color": colour(method), "markersize": 5, "linestyle": "none"}
+    axes.plot([x[0]], [y[0]], **look, markeredgecolor="white", markeredgewidth=0.5, zorder=3, label=label)
+
+
+def draw_legend(figure: Figure, labels: Mapping[str, str], columns: int = 5) -> None:
+    """The methods with their colours and markers in one line above everything else."""
+    handles = [
+        Line2D([], [], marker=marker(m), color=colour(m), markersize=5.5, linewidth=1.2, label=label)
+        for m, label in labels.items()
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=columns, frameon=False, handletextpad=0.5)
+
+
+def say(figure: Any, text: str) -> None:
+    """Words in the place of something that cannot be shown."""
+    figure.text(0.5, 0.5, text, ha="center", va="center", color=GREY)
+
+
+def in_order(groups: Iterable[str]) -> list[str]:
+    """Groups as people count: 2 before 10, then words."""
+    return sorted(set(groups), key=lambda name: (not name.isdigit(), int(name) if name.isdigit() else 0, name))
+
+
+def _settle(figure: Figure) -> None:
+    """Lay the figure out once for all files, and round the places of its parts.
+
+    The solver's last digits change from process to process, and an SVG names its clip paths by them.
+    """
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for part in figure.subfigs:
+        corners: Any = np.round(part.bbox_relative.get_points(), 6)
+        part.bbox_relative.set_points(corners)
+    parts: list[Any] = [figure, *figure.subfigs]
+    for axes in (axes for part in parts for axes in part.axes):
+        axes.set_position([round(float(number), 6) for number in axes.get_position(original=True).bounds])
 
 
 def save_figure(figure: Figure, numbers: pd.DataFrame, exhibit: Exhibit, svg: Path, png: Path, table: Path) -> None:
@@ -105,10 +161,12 @@ def save_figure(figure: Figure, numbers: pd.DataFrame, exhibit: Exhibit, svg: Pa
 
     On synthetic data the figure says so in its pixels and its metadata. No clock and no random id enters the files.
     """
+    height = figure.get_figheight()
     if exhibit.stamp:
-        figure.text(0.995, 0.005, exhibit.stamp, ha="right", va="bottom", fontsize=FONT_SIZE - 2, color="0.35")
-        # The stamp has a line of its own below everything else.
-        figure.set_layout_engine("constrained", rect=(0, 0.04, 1, 0.96))
+        figure.text(0.995, 0.02 / height, exhibit.stamp, ha="right", va="bottom", fontsize=FONT_SIZE - 2, color=GREY)
+        if isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):
+            figure.set_layout_engine("constrained", rect=(0, STAMP_LINE / height, 1, 1 - STAMP_LINE / height))
+    _settle(figure)
     name = f"{exhibit.exhibit} of {exhibit.paper}"
     what = f"{exhibit.stamp}; recipe {exhibit.recipe_id}" if exhibit.stamp else f"recipe {exhibit.recipe_id}"
     with atomic_path(svg) as path:

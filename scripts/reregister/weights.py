@@ -1,10 +1,11 @@
 """Networks on disk: safetensors with the model card in the header, never a pickle."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -29,15 +30,58 @@ def count_parameters(model: nn.Module) -> int:
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
+def list_modules(model: nn.Module, shape: Sequence[int]) -> list[dict[str, Any]]:
+    """The modules of a registration network in the order in which they work, found by passing one pair through it.
+
+    shape: (C, *spatial) of the images it was trained on. One entry for each module without parts, and a last one, named
+    "", for the whole: name, type, kernel (per axis) and channels in and out where it has them, else None; number of
+    trainable parameters; shape of its output without the batch. The network is left as it was.
+    """
+    found: list[dict[str, Any]] = []
+
+    def note(name: str, module: nn.Module, output: Tensor) -> None:
+        kernel = getattr(module, "kernel_size", None)
+        found.append(
+            {
+                "name": name,
+                "type": type(module).__name__,
+                "kernel": [kernel] * (len(shape) - 1) if isinstance(kernel, int) else kernel and list(kernel),
+                "inputs": getattr(module, "in_channels", None),
+                "outputs": getattr(module, "out_channels", None),
+                "parameters": count_parameters(module),
+                "shape": list(output.shape[1:]),
+            }
+        )
+
+    parts = [(name, module) for name, module in model.named_modules() if not name or not list(module.children())]
+    hooks = [
+        module.register_forward_hook(lambda module, _, output, name=name: note(name, module, output))
+        for name, module in parts
+    ]
+    training, parameter = model.training, next(model.parameters())
+    try:
+        # In evaluation mode, so that the statistics of batch normalisation do not see the empty pair.
+        pair = torch.zeros(2, 1, *shape, device=parameter.device, dtype=parameter.dtype)
+        with torch.no_grad():
+            model.eval()(*pair)
+    finally:
+        model.train(training)
+        for hook in hooks:
+            hook.remove()
+    return found
+
+
 def make_card(
-    model: nn.Module, name: str, params: Mapping[str, Any], recipe_id: str, trained_on: str
+    model: nn.Module, name: str, params: Mapping[str, Any], recipe_id: str, trained_on: str, shape: Sequence[int]
 ) -> dict[str, Any]:
-    """What a weights file says of itself."""
+    """What a weights file says of itself. shape: (C, *spatial) of the images it was trained on."""
     return {
         "architecture": name,
         "params": dict(params),
         "parameters": count_parameters(model),
         "layers": str(model),
+        "image_shape": list(shape),
+        "modules": list_modules(model, shape),
         "trained_on": trained_on,
         "recipe_id": recipe_id,
     }
@@ -83,8 +127,10 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 def save_model(path: Path, card_path: Path, model: nn.Module, card: Mapping[str, Any]) -> None:
     """Write the weights with the card in their header, and the card as a text beside them."""
     save_tensors(path, model.state_dict(), card)
-    front = {key: card[key] for key in ("architecture", "parameters", "trained_on", "recipe_id")}
-    lines = ["---", *(f"{key}: {json.dumps(value)}" for key, value in front.items()), "license: apache-2.0", "---", ""]
+    keys = ("architecture", "params", "parameters", "trained_on", "recipe_id", "image_shape", "modules")
+    front = {**{key: card[key] for key in keys}, "license": "apache-2.0"}
+    # YAML, as model cards have it, and JSON line by line: what reads the one or the other can read it.
+    lines = ["---", *(f"{key}: {json.dumps(value)}" for key, value in front.items()), "---", ""]
     lines += [f"# {card['architecture']}", "", f"Arguments: `{canonical_json(card['params'])}`", ""]
     lines += ["```", str(card["layers"]), "```", ""]
     write_text(card_path, "\n".join(lines))

@@ -1,5 +1,7 @@
 """Every figure and table from small made-up results: right numbers, stable bytes, the stamp, images only where allowed."""
 
+import base64
+import io
 import json
 import os
 import re
@@ -20,8 +22,20 @@ from PIL import Image
 
 from reregister.comparison import compare
 from reregister.config import read_yaml
-from reregister.drawing import MARKERS, METHODS, PALETTE, Exhibit, colour, marker, new_figure, save_figure
+from reregister.drawing import (
+    GREY,
+    MARKERS,
+    METHODS,
+    PALETTE,
+    STAMP_LINE,
+    Exhibit,
+    colour,
+    marker,
+    new_figure,
+    save_figure,
+)
 from reregister.errors import ReregisterError
+from reregister.provenance.files import write_text
 from reregister.registry import load, names
 from reregister.tables import read_results, write_arrays, write_frame
 
@@ -31,7 +45,11 @@ GROUPS = ("0", "1", "7")
 PAIRS = 4
 DRAWN = {
     "curves_and_means": {"dirnet_bl": "DIRNet"},
+    "field_error_by_group": LABELS,
     "fold_against_similarity": LABELS,
+    "gallery": {"dirnet_bl": "DIRNet", "affine": "Affine"},
+    "network_schematic": {"dirnet_bl": "DIRNet"},
+    "times_by_method": LABELS,
 }
 TABLES = ("gain_by_group", "methods_table", "times_table")
 Inputs = dict[str, list[Path]]
@@ -57,11 +75,43 @@ def metrics_of(method: str, seed: int, gain: float) -> pd.DataFrame:
     return frame.assign(**values, field_error_mean=np.nan, field_error_p95=np.nan)
 
 
+def module(
+    name: str, kind: str, kernel: int, inputs: int | None, outputs: int | None, parameters: int, *shape: int
+) -> Any:
+    entry = {"name": name, "type": kind, "kernel": [kernel] * 2 if kernel else None, "inputs": inputs}
+    return {**entry, "outputs": outputs, "parameters": parameters, "shape": list(shape)}
+
+
+# Two convolutions and a pooling of 8 px images, and the whole.
+MODULES = [
+    module("0.0", "Conv2d", 3, 2, 4, 72, 4, 8, 8),
+    module("0.1", "BatchNorm2d", 0, None, None, 8, 4, 8, 8),
+    module("0.2", "ELU", 0, None, None, 0, 4, 8, 8),
+    module("1", "AvgPool2d", 2, None, None, 0, 4, 4, 4),
+    module("2", "Conv2d", 1, 4, 2, 10, 2, 4, 4),
+    module("", "DIRNet", 0, None, None, 90, 2, 8, 8),
+]
+CARD = {"params": {"order": 2}, "parameters": 90, "image_shape": [1, 8, 8], "modules": MODULES}
+
+
+def examples_of(method: str) -> dict[str, Any]:
+    """The three example pairs of a method: fixed is black, moving and warped are grey, the field moves by (1, 0.5)."""
+    texts = {"pair_id": ["p1", "p2", "p3"], "moving_id": ["a", "b", "c"], "fixed_id": ["f"] * 3, "group": list(GROUPS)}
+    numbers = {"ncc_before": [0.5] * 3, "ncc_after": [0.9, 0.8, 0.7], "fold_share": [0.0, 0.0, 0.015]}
+    greys = {
+        name: np.full((3, 1, 8, 8), grey, np.float32)
+        for name, grey in (("moving", 0.5), ("fixed", 0), ("warped", 0.25))
+    }
+    ddf = np.ones((3, 2, 8, 8), np.float32) * np.array([1, 0.5])[:, None, None]
+    rank = {"method": method, "rank": ["best", "median", "worst"], "unit": ["px"] * 3}
+    return {**rank, **texts, **numbers, "field_error": [np.nan, 1.5, np.nan], **greys, "ddf": ddf}
+
+
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
     """Results of the identity, an affine method and a network with two seeds, as the workflow writes them."""
     folder = tmp_path_factory.mktemp("results")
-    made: Inputs = {kind: [] for kind in ("metrics", "timing", "histories", "comparison", "images")}
+    made: Inputs = {kind: [] for kind in ("metrics", "timing", "histories", "comparison", "images", "gallery", "cards")}
 
     def write(kind: str, name: str, frame: pd.DataFrame) -> None:
         made[kind].append(folder / kind / name)
@@ -84,6 +134,12 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
     }
     made["images"].append(folder / "images.npz")
     write_arrays(made["images"][0], squares)
+    for method, seed in (("affine", 0), ("dirnet_bl", 0), ("dirnet_bl", 1)):
+        made["gallery"].append(folder / f"{method}_{seed}.gallery.npz")
+        write_arrays(made["gallery"][-1], examples_of(method))
+    made["cards"].append(folder / "card.md")
+    front = "".join(f"{key}: {json.dumps(value)}\n" for key, value in CARD.items())
+    write_text(made["cards"][0], f"---\n{front}---\n\n# dirnet\n")
     return made
 
 
@@ -157,6 +213,16 @@ def test_a_figure_drawn_again_has_the_same_bytes(saved: Saved, inputs: Inputs, t
     assert not plt.get_fignums()
 
 
+@pytest.mark.parametrize("function", ["gallery", "curves_and_means"])
+def test_places_do_not_hang_on_the_last_digits_of_the_layout(function: str, inputs: Inputs, tmp_path: Path) -> None:
+    figure, numbers = drawn(exhibit(function), inputs)
+    save_figure(figure, numbers, exhibit(function), tmp_path / "a.svg", tmp_path / "a.png", tmp_path / "a.csv")
+    places = [axes.get_position(original=True).bounds for part in (figure, *figure.subfigs) for axes in part.axes]
+    places += [part.bbox_relative.bounds for part in figure.subfigs]
+    assert len(places) > 2
+    np.testing.assert_allclose(places, np.round(places, 6), rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize("function", TABLES)
 def test_a_table_made_again_is_the_same(function: str, inputs: Inputs, tmp_path: Path) -> None:
     for place in ("a.csv", "b.csv"):
@@ -169,11 +235,13 @@ def test_stand_ins_are_stamped_in_the_pixels(function: str, saved: Saved, tmp_pa
     stamped, real = pixels(saved(function)), pixels(saved(function, synthetic=False))
     height, width = stamped.shape[:2]
     # The stamp alone on an empty page of the same size.
-    page = new_figure(width / 200, height / 200)
-    page.text(0.995, 0.005, "synthetic stand-in, smoke scale", ha="right", va="bottom", fontsize=7, color="0.35")
+    page = new_figure(height / 200, width / 200)
+    look: dict[str, Any] = {"ha": "right", "va": "bottom", "fontsize": 7, "color": GREY}
+    page.text(0.995, 0.02 / (height / 200), "synthetic stand-in, smoke scale", **look)
     page.savefig(tmp_path / "page.png", dpi=200)
     plt.close(page)
-    corner = (slice(int(height * 0.965), None), slice(width // 2, None))
+    line = height - int(STAMP_LINE * 200)
+    corner = (slice(line, None), slice(width // 2, None))
     alone = pixels(tmp_path / "page.png")[corner]
     assert (alone < 128).sum() > 100
     np.testing.assert_array_equal(stamped[corner], alone)
@@ -181,7 +249,7 @@ def test_stand_ins_are_stamped_in_the_pixels(function: str, saved: Saved, tmp_pa
     other = pixels(saved(function, scale="demo"))
     rows, columns = np.nonzero((other != stamped).any(axis=2))
     assert rows.size
-    assert rows.min() >= int(height * 0.965)
+    assert rows.min() >= line
     assert columns.min() >= width // 2
 
 
@@ -211,7 +279,7 @@ def test_real_data_carry_no_stamp_at_any_scale() -> None:
 def test_the_stamp_is_the_only_text_that_saving_adds(inputs: Inputs, tmp_path: Path) -> None:
     for synthetic in (True, False):
         about = exhibit("curves_and_means", synthetic=synthetic)
-        figure, numbers = new_figure(2, 1), pd.DataFrame({"x": [1]})
+        figure, numbers = new_figure(1, 2), pd.DataFrame({"x": [1]})
         save_figure(figure, numbers, about, tmp_path / "a.svg", tmp_path / "a.png", tmp_path / "a.csv")
         assert [text.get_text() for text in figure.texts] == ([about.stamp] if synthetic else [])
 
@@ -247,8 +315,9 @@ def test_images_are_shown_or_their_place_says_why_not(saved: Saved, inputs: Inpu
     assert len(shown.subfigs[1].axes) == 3 * len(GROUPS)
     assert all(len(axes.images) == 1 for axes in shown.subfigs[1].axes)
     np.testing.assert_array_equal(shown.subfigs[1].axes[0].images[0].get_array(), np.full((8, 8), 0.9, np.float32))
-    rows = [axes.get_ylabel() for axes in shown.subfigs[1].axes if axes.get_ylabel()]
+    rows = [axes.get_ylabel().replace("\n", " ") for axes in shown.subfigs[1].axes if axes.get_ylabel()]
     assert rows == ["mean of moving", "fixed", "mean of registered"]
+    assert [axes.get_title() for axes in shown.subfigs[1].axes[: len(GROUPS)]] == list(GROUPS)
     plt.close(shown)
     # The file with the images is not even opened.
     hidden_inputs = {**inputs, "images": [tmp_path / "none.npz"]}
@@ -266,24 +335,197 @@ def test_images_are_shown_or_their_place_says_why_not(saved: Saved, inputs: Inpu
     assert grey[0] > 20 * grey[1] + 10_000
 
 
+def points(axes: Any) -> dict[str, Any]:
+    """The labelled points of a plot by their label."""
+    return {line.get_label(): line for line in axes.lines if not line.get_label().startswith("_")}
+
+
 def test_points_stand_at_folds_and_similarity(inputs: Inputs) -> None:
     figure, numbers = drawn(exhibit("fold_against_similarity"), inputs)
-    (axes,) = figure.axes
-    assert len(axes.containers) == len(LABELS)
-    containers: list[Any] = list(axes.containers)
-    for (method, label), container in zip(LABELS.items(), containers, strict=True):
-        points = container.lines[0]
-        metrics = read_results([path for path in inputs["metrics"] if path.name.startswith(method)])
-        means = metrics.groupby("group")[["fold_share", "ncc"]].mean()
-        assert container.get_label() == label
-        assert (points.get_color(), points.get_marker()) == (colour(method), marker(method))
-        np.testing.assert_allclose(np.asarray(points.get_xdata(), float), 100 * means["fold_share"])
-        np.testing.assert_allclose(np.asarray(points.get_ydata(), float), means["ncc"])
+    metrics = read_results(inputs["metrics"])
+    assert [axes.get_title() for axes in figure.axes] == [f"digit {group}" for group in GROUPS]
+    for axes, group in zip(figure.axes, GROUPS, strict=True):
+        found = points(axes)
+        assert list(found) == list(LABELS.values())
+        for method, label in LABELS.items():
+            means = metrics[(metrics["method"] == method) & (metrics["group"] == group)][["fold_share", "ncc"]].mean()
+            assert (found[label].get_color(), found[label].get_marker()) == (colour(method), marker(method))
+            assert found[label].get_ydata() == pytest.approx([means["ncc"]])
+            if means["fold_share"]:
+                assert found[label].get_xdata() == pytest.approx([np.log10(100 * means["fold_share"])])
+            else:
+                # Without folds, in the band left of 0.01 %.
+                assert axes.get_xlim()[0] < found[label].get_xdata()[0] < -2
+            assert axes.get_ylim()[0] < means["ncc"] < axes.get_ylim()[1]
+        assert [text.get_text() for text in axes.get_xticklabels()] == ["none", "0.01", "0.1", "1"]
     assert len(numbers) == len(LABELS) * len(GROUPS) * 2
     # Two seeds of four pairs are eight cases of four clusters.
     network = numbers[(numbers["method"] == "dirnet_bl") & (numbers["metric"] == "ncc")]
     assert set(network["n"]) == {2 * PAIRS}
     assert set(network["n_clusters"]) == {PAIRS}
+    plt.close(figure)
+
+
+def test_methods_without_folds_stand_apart(inputs: Inputs, tmp_path: Path) -> None:
+    metrics = read_results(inputs["metrics"]).assign(fold_share=0.0)
+    write_frame(tmp_path / "metrics.csv", metrics)
+    figure, _ = drawn(exhibit("fold_against_similarity"), {"metrics": [tmp_path / "metrics.csv"]})
+    for axes in figure.axes:
+        places = [line.get_xdata()[0] for line in points(axes).values()]
+        assert np.diff(sorted(places)).min() > 0.2
+        assert axes.get_xlim()[0] < min(places) < max(places) < -2
+    plt.close(figure)
+
+
+def test_bars_are_the_intervals(inputs: Inputs) -> None:
+    figure, numbers = drawn(exhibit("fold_against_similarity"), inputs)
+    cells = numbers.set_index(["method", "group", "metric"])
+    for axes, group in zip(figure.axes, GROUPS, strict=True):
+        bars = [np.asarray(line.get_ydata(), float) for line in axes.lines if len(line.get_ydata()) == 2]
+        upright = {tuple(bar) for bar in bars if bar[0] != bar[1]}
+        rows = [cells.loc[(method, group, "ncc")] for method in LABELS]
+        assert upright == {(row["low"], row["high"]) for row in rows}
+    plt.close(figure)
+
+
+def test_field_error_has_a_point_for_every_method_and_group(inputs: Inputs, tmp_path: Path) -> None:
+    metrics = read_results(inputs["metrics"])
+    metrics = metrics.assign(field_error_mean=np.arange(len(metrics)) / 10, unit="mm")
+    write_frame(tmp_path / "metrics.csv", metrics)
+    figure, numbers = drawn(exhibit("field_error_by_group"), {"metrics": [tmp_path / "metrics.csv"]})
+    (axes,) = figure.axes
+    assert "mm" in axes.get_ylabel()
+    assert [text.get_text() for text in axes.get_xticklabels()] == list(GROUPS)
+    found = [line for line in axes.lines if len(line.get_xdata()) == 1]
+    expected = metrics.groupby(["group", "method"])["field_error_mean"].mean()
+    assert len(found) == len(GROUPS) * len(LABELS) == len(numbers)
+    cases = [(group, method) for group in GROUPS for method in LABELS]
+    for (group, method), point in zip(cases, found, strict=True):
+        assert round(point.get_xdata()[0]) == GROUPS.index(group)
+        assert point.get_ydata() == pytest.approx([expected[group, method]])
+        assert point.get_marker() == marker(method)
+    assert axes.get_ylim()[0] == 0
+    plt.close(figure)
+
+
+def test_field_error_says_that_no_true_field_is_known(inputs: Inputs) -> None:
+    figure, numbers = drawn(exhibit("field_error_by_group", synthetic=False), inputs)
+    assert [text.get_text() for text in figure.texts] == ["no true field is known for these data"]
+    assert figure.axes == []
+    assert set(numbers["n"]) == {0}
+    plt.close(figure)
+
+
+def test_times_have_their_device_median_and_range(inputs: Inputs) -> None:
+    figure, numbers = drawn(exhibit("times_by_method"), inputs)
+    (axes,) = figure.axes
+    assert axes.get_xscale() == "log"
+    assert [text.get_text() for text in axes.get_yticklabels()] == [
+        "DIRNet  (cpu, 1 thread)",
+        "Before registration  (cpu, 1 thread)",
+        "Affine  (cpu, 1 thread, 1 failed)",
+    ]
+    medians = [line.get_xdata()[0] for line in axes.lines if len(line.get_xdata()) == 1]
+    ranges = [tuple(line.get_xdata()) for line in axes.lines if len(line.get_xdata()) == 2]
+    assert medians == numbers["seconds_median"].tolist()
+    assert ranges == list(zip(numbers["seconds_min"], numbers["seconds_max"], strict=True))
+    assert {text.get_text() for text in axes.texts} >= {"6.5 s"}
+    plt.close(figure)
+
+
+def test_schematic_is_drawn_from_the_module_list(inputs: Inputs) -> None:
+    figure, blocks = drawn(exhibit("network_schematic"), inputs)
+    (axes,) = figure.axes
+    assert blocks["kind"].tolist() == ["Conv2d + BatchNorm2d + ELU", "AvgPool2d", "Conv2d"]
+    assert blocks["parameters"].tolist() == [80, 0, 10]
+    assert blocks[["channels", "height", "width"]].to_numpy().tolist() == [[4, 8, 8], [4, 4, 4], [2, 4, 4]]
+    texts = [text.get_text() for text in axes.texts]
+    for expected in ("conv\n3×3\n2 → 4", "avg pool\n2×2", "conv\n1×1\n4 → 2", "8×8\n80 par.", "4×4", "4×4\n10 par."):
+        assert expected in texts
+    assert "4×4, spacing\n2 px" in texts
+    assert "quadratic\nB-spline\ntransformer" in texts
+    assert any("90 parameters" in text for text in texts)
+    dots = next(line for line in axes.lines if line.get_marker() == ".")
+    assert len(dots.get_xdata()) == 16
+    assert len(axes.images) == 3
+    plt.close(figure)
+    hidden, _ = drawn(exhibit("network_schematic", show_images=False), inputs)
+    assert not hidden.axes[0].images
+    plt.close(hidden)
+
+
+def test_schematic_of_several_methods_is_refused(inputs: Inputs) -> None:
+    with pytest.raises(ReregisterError, match="fig9_test draws one network; name one method"):
+        drawn(exhibit("network_schematic", methods=list(LABELS.items())), inputs)
+
+
+def test_gallery_shows_each_rank_of_the_first_seed(inputs: Inputs) -> None:
+    figure, numbers = drawn(exhibit("gallery"), inputs)
+    assert numbers["method"].tolist() == ["dirnet_bl"] * 3 + ["affine"] * 3
+    assert numbers["rank"].tolist() == ["best", "median", "worst"] * 2
+    assert numbers["field_error"].isna().tolist() == [True, False, True] * 2
+    rows = np.array(figure.axes[: 6 * 7]).reshape(6, 7)
+    # Moving, fixed, warped, difference before and after (absolute), warped below the grid.
+    values = [axes.images[0].get_array()[0, 0] for axes in rows[0, 1:]]
+    assert values == pytest.approx([0.5, 0, 0.25, 0.5, 0.25, 0.25])
+    labels = [" ".join(text.get_text() for text in axes.texts) for axes in rows[:, 0]]
+    assert labels[0] == "DIRNet: best digit 0 · NCC 0.500 → 0.900\nfolds 0 %"
+    assert labels[4] == "Affine: median digit 1 · NCC 0.500 → 0.800\nfolds 0 %\nfield error 1.50 px"
+    (grid,) = rows[0, 6].collections
+    # The first line of the fixed grid, one pixel lower and half a pixel to the right.
+    np.testing.assert_allclose(grid.get_segments()[0], np.stack([np.arange(8) + 0.5, np.ones(8)], axis=1))
+    plt.close(figure)
+
+
+def test_panels_hold_what_the_page_needs(inputs: Inputs) -> None:
+    about = exhibit("gallery")
+    panels = load("figures", "gallery").panels(about, inputs)
+    assert panels["stamp"] == "synthetic stand-in, smoke scale"
+    assert [(item["method"], item["rank"]) for item in panels["items"][2:4]] == [
+        ("dirnet_bl", "worst"),
+        ("affine", "best"),
+    ]
+    item = panels["items"][1]
+    texts = {"label": "DIRNet", "pair_id": "p2", "moving_id": "b", "fixed_id": "f", "group": "1", "unit": "px"}
+    numbers = {"ncc_before": 0.5, "ncc_after": 0.8, "fold_share": 0.0, "field_error": 1.5, "height": 8, "width": 8}
+    assert {key: item[key] for key in texts} == texts
+    assert {key: item[key] for key in numbers} == numbers
+    assert panels["items"][0]["field_error"] is None
+    assert item["grid"][0][0] == [0.5, 1.0]
+    for name, grey in (("moving", 128), ("fixed", 0), ("warped", 64)):
+        data = base64.b64decode(item[name].removeprefix("data:image/png;base64,"))
+        with Image.open(io.BytesIO(data)) as picture:
+            assert picture.size == (224, 224)
+            assert picture.info["Description"] == f"{about.stamp}; recipe {'ab' * 32}"
+            values = np.asarray(picture)
+        assert (values[:180] == grey).all()
+        assert (values[180:] != grey).any()
+    assert json.dumps(panels) == json.dumps(load("figures", "gallery").panels(about, inputs))
+
+
+def test_a_gallery_whose_images_may_not_be_shown_holds_none(inputs: Inputs, tmp_path: Path) -> None:
+    about = exhibit("gallery", show_images=False)
+    assert load("figures", "gallery").panels(about, inputs)["items"] == []
+    svg = save(about, inputs, tmp_path).with_suffix(".svg").read_text(encoding="utf-8")
+    assert "<image" not in svg
+    figure, numbers = drawn(about, inputs)
+    assert "not shown: the terms" in figure.texts[0].get_text()
+    assert len(numbers) == 6
+    plt.close(figure)
+
+
+def test_a_gallery_of_volumes_is_refused(inputs: Inputs, tmp_path: Path) -> None:
+    path = tmp_path / "volumes.npz"
+    write_arrays(path, {**examples_of("affine"), "moving": np.zeros((3, 1, 8, 8, 8))})
+    with pytest.raises(ReregisterError, match=r"fig9_test shows flat images and .*volumes\.npz holds volumes"):
+        drawn(exhibit("gallery"), {"gallery": [path]})
+
+
+def test_a_gallery_without_any_defined_pair_says_so(tmp_path: Path) -> None:
+    write_arrays(tmp_path / "none.npz", {"method": "affine"})
+    figure, numbers = drawn(exhibit("gallery"), {"gallery": [tmp_path / "none.npz"]})
+    assert [text.get_text() for text in figure.texts] == ["no pair has a defined NCC"]
+    assert numbers.empty
     plt.close(figure)
 
 
@@ -347,7 +589,7 @@ def test_times_table(inputs: Inputs) -> None:
 
 
 def test_colours_and_markers_are_distinct_and_stable() -> None:
-    assert colour("identity") == (0.45, 0.45, 0.45)
+    assert colour("identity") == GREY
     assert marker("identity") == "o"
     looks = {(colour(method), marker(method)) for method in ("identity", *METHODS)}
     assert len(looks) == len(METHODS) + 1

@@ -186,6 +186,40 @@ def test_command_shows_running_jobs(run_folder: Path, capsys: pytest.CaptureFixt
     assert out[1].startswith("train_model dirnet: 5 of 100 steps, 2 steps/s, 48 s left (silent for ")
 
 
+def test_watching_shows_what_changed_until_interrupted(
+    run_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fetched = run_folder / "data" / "mnist" / "logs" / "f.progress.jsonl"
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 2:
+            for path in run_folder.rglob("*.progress.jsonl"):
+                path.unlink()
+        if len(waits) == 4:
+            raise KeyboardInterrupt
+
+    fetched.unlink()
+    monkeypatch.setattr(cli, "time", SimpleNamespace(sleep=sleep))
+    # The silence of a job grows with the clock; what is shown here does not.
+    monkeypatch.setattr(progress, "time", SimpleNamespace(time=lambda: 3.0))
+    assert cli.main(["progress", str(run_folder), "--watch", "0.5"]) == 0
+    assert waits == [0.5] * 4
+    assert capsys.readouterr().out.splitlines() == [
+        "train_model dirnet: 5 of 100 steps, 2 steps/s, 48 s left",
+        f"no job of {run_folder} is running",
+    ]
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "often"])
+def test_watching_needs_a_sensible_pause(seconds: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["progress", str(tmp_path), f"--watch={seconds}"])
+    assert stopped.value.code == 2
+    assert "--watch" in capsys.readouterr().err
+
+
 def test_command_says_that_nothing_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["progress", str(tmp_path)]) == 0
     assert capsys.readouterr().out == f"no job of {tmp_path} is running\n"

@@ -2,6 +2,8 @@
 
 import base64
 import csv
+import hashlib
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -11,8 +13,9 @@ import pytest
 import yaml
 from jinja2 import UndefinedError
 
-from reregister.provenance.files import write_json, write_text
-from reregister.report import pages
+from reregister.provenance.files import canonical_json, write_json, write_text
+from reregister.provenance.receipt import store
+from reregister.report import exhibits, pages, record
 
 PROJECT = Path(__file__).resolve().parents[2]
 TEMPLATES = sorted((PROJECT / "workflow" / "report").iterdir())
@@ -25,11 +28,13 @@ title: A title
 authors: B. D. de Vos
 reference: DLMIA 2017
 summary: What it says.
+settings: {}
 datasets: {mnist: {title: MNIST digits, licence: CC, citation: LeCun}}
 experiments:
   mnist: {title: Digits, section: "4.1", dataset: mnist, methods: {dirnet_bl: {label: DIRNet, note: a note}}}
 exhibits:
   fig2: {kind: figure, experiment: mnist, place: Fig. 2, caption: A figure.}
+  figS4_pairs: {kind: gallery, experiment: mnist, place: not in the paper, caption: Best and worst. Of all.}
   tab1: {kind: table, experiment: mnist, place: Table 2, caption: A table.}
 choices: [{item: lr, paper: not stated, chosen: "0.001", evidence: habit}]
 claims:
@@ -39,6 +44,17 @@ claims:
     - {id: c1, place: abstract, experiment: mnist, quote: easy, test: NCC}
     - {id: c2, place: abstract, experiment: scd, quote: accurate, test: Dice}
 """
+ENVIRONMENT = {
+    "python": "3.11.7",
+    "implementation": "CPython",
+    "os": "Linux",
+    "cpu": {"model": "A processor", "isa": ["avx2"]},
+    "packages": {"numpy": "2.0", "torch": "2.13"},
+    "packages_outside_prefix": [],
+    "torch": {"version": "2.13", "threads": 1, "device": "cpu", "cuda": None, "cudnn": None},
+}
+IDENTITY = hashlib.sha256(canonical_json(ENVIRONMENT).encode()).hexdigest()
+PANELS = {"stamp": "synthetic stand-in", "items": [{"method": "dirnet_bl", "label": "</script><b>"}]}
 EVIL = "<script>alert(\"x\")</script> & 'quoted'"
 
 
@@ -48,10 +64,12 @@ def receipt(rule: str, start: int = 0, **changes: Any) -> dict[str, Any]:
     made = {
         "recipe": {"rule": rule, "wildcards": wildcards, "params": params},
         "recipe_id": rule[:1] * 64,
-        "environment": "e" * 64,
+        "environment": IDENTITY,
+        "outputs": {},
         "git": {"commit": "c" * 40, "dirty": None, "untracked": []},
         "run": {
             "start": f"2026-01-01T00:00:{start:02d}+00:00",
+            "end": f"2026-01-01T01:30:{start:02d}+00:00",
             "wall_s": 1.5,
             "peak_memory_mib": 100,
             "threads": 1,
@@ -72,8 +90,18 @@ def training(part: str, seed: str) -> dict[str, Any]:
     return receipt("train_model", 5, params={**params, "determinism": "warn"}, wildcards=wildcards)
 
 
+def making(rule: str, start: int, *files: str) -> dict[str, Any]:
+    return receipt(rule, start, outputs={file: {"sha256": "a" * 64, "bytes": 1} for file in files})
+
+
 def fetched(dataset: str, mode: str, accepted: bool = False) -> dict[str, Any]:
     return receipt("fetch_dataset", 1, params={"mode": mode, "accepted": accepted}, wildcards={"dataset": dataset})
+
+
+def paired(experiment: str) -> dict[str, Any]:
+    pairs = {"seed": 1, "validation": {"name": "random_within_group", "per_group": 16}, "test": {"name": "one"}}
+    params = {"split": {"name": "last_of_train", "fraction": "1/6"}, "pairs": pairs}
+    return receipt("pair_images", 2, params=params, wildcards={"experiment": experiment})
 
 
 class Page(HTMLParser):
@@ -109,37 +137,47 @@ class Run:
         self.folder = folder / "smoke"
         row = {"member": "x.gz", "bytes": "3", "sha256": "a" * 64, "origin": origin}
         self.source = self.folder / "data" / "mnist" / "source.csv"
+        self.sources = [self.source]
         write_text(self.source, f"{','.join(row)}\n{','.join(row.values())}\n")
-        self.figure = self.folder / "dirnet" / "figures" / "fig2.svg"
-        self.figure.parent.mkdir(parents=True)
-        self.figure.write_bytes(SVG)
+        figures = self.folder / "dirnet" / "figures"
+        figures.mkdir(parents=True)
+        for name in ("fig2", "figS4_pairs"):
+            (figures / f"{name}.svg").write_bytes(SVG)
+            write_text(figures / f"{name}.csv", "step,loss\n1,</script>\n")
+        write_text(figures / "figS4_pairs.panels.json", json.dumps(PANELS))
+        self.figures = figures
         self.table = self.folder / "dirnet" / "tables" / "tab1.csv"
-        write_text(self.table, "method,group,cases,ncc,ncc_low\nA & B,007,60000,0.123456,\n")
+        write_text(self.table, "method,group,cases,ncc,ncc_low,ncc_high\nA & B,007,60000,0.123456,0.1,0.2\n")
+        store(self.folder, "environment", canonical_json(ENVIRONMENT).encode(), ".json")
         self.receipts = {
             "receipts/data/fetch_dataset/mnist.json": fetched("mnist", "standin"),
+            "receipts/dirnet/pair_images/mnist.json": paired("mnist"),
             "receipts/dirnet/train_model/mnist/dirnet_bl_0_seed0.json": training("0", "0"),
-            "receipts/dirnet/plot_figure/fig2.json": receipt("plot_figure", 8),
-            "receipts/dirnet/make_table/tab1.json": receipt("make_table", 9),
+            "receipts/dirnet/plot_figure/fig2.json": making("plot_figure", 8, "dirnet/figures/fig2.svg"),
+            "receipts/dirnet/plot_gallery/figS4_pairs.json": making(
+                "plot_gallery", 8, "dirnet/figures/figS4_pairs.png", "dirnet/figures/figS4_pairs.svg"
+            ),
+            "receipts/dirnet/make_table/tab1.json": making("make_table", 9, "dirnet/tables/tab1.csv"),
         }
         self.context: dict[str, Any] = yaml.safe_load(CONTEXT)
 
-    def page(self) -> tuple[str, dict[str, Any]]:
+    def page(self) -> pages.PaperPage:
         files = [self.folder / name for name in self.receipts]
         for path, content in zip(files, self.receipts.values(), strict=True):
-            write_json(path, content)
-        return pages.paper_page(self.folder, self.context, files, [self.source], [self.figure, self.table], TEMPLATES)
+            write_json(path, content, sort_keys=False)
+        return pages.paper_page(self.folder, self.context, files, self.sources, self.files(), TEMPLATES)
+
+    def files(self) -> exhibits.Files:
+        drawings, numbers = (sorted(self.figures.glob(f"*.{suffix}")) for suffix in ("svg", "csv"))
+        groups = (drawings, numbers, [self.table], sorted(self.figures.glob("*.panels.json")))
+        return exhibits.Files(*(exhibits.by_name(group) for group in groups))
 
 
-def index(**changes: Any) -> str:
-    dataset = {"name": "mnist", "origins": ["synthetic"], "what": "made up", "files": []}
-    context: dict[str, Any] = {
-        "papers": {"dirnet": {"title": "A title", "authors": "de Vos", "reference": "DLMIA"}},
-        "run": "smoke",
-        "scale": "smoke",
-        "root": {"root": "r" * 64, "papers": {"dirnet": "d" * 64}},
-        "data": [dataset],
-    }
-    return pages.render(TEMPLATES, "index.html.j2", **{**context, **changes})
+def index(run: Run) -> str:
+    summary = run.page().summary
+    root = {"root": "r" * 64, "papers": {"dirnet": "d" * 64}}
+    context = {"papers": [summary], "run": "smoke", "scale": "smoke", "root": root, "data": summary["data"]}
+    return pages.render(TEMPLATES, "index.html.j2", **context)
 
 
 @pytest.fixture
@@ -148,7 +186,7 @@ def run(tmp_path: Path) -> Run:
 
 
 def both_pages(run: Run) -> list[str]:
-    return [run.page()[0], index()]
+    return [run.page().html, index(run)]
 
 
 def test_pages_are_whole_and_name_each_place_once(run: Run) -> None:
@@ -160,25 +198,43 @@ def test_pages_are_whole_and_name_each_place_once(run: Run) -> None:
         assert not re.search("{{|{%", html)
 
 
-def test_nothing_in_a_page_is_fetched_or_run(run: Run) -> None:
+def sources(policy: str) -> dict[str, list[str]]:
+    return {name: values for name, *values in (part.split() for part in policy.split("; "))}
+
+
+def test_nothing_in_a_page_is_fetched_and_only_our_own_script_runs(run: Run) -> None:
     for html in both_pages(run):
         page = Page(html)
-        (policy,) = [m["content"] for m in page.all("meta") if m.get("http-equiv") == "Content-Security-Policy"]
-        assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-        assert not {tag for tag, _ in page.elements} & {"script", "link", "iframe", "object", "embed", "base", "form"}
+        (policy,) = [str(m["content"]) for m in page.all("meta") if m.get("http-equiv") == "Content-Security-Policy"]
+        allowed = sources(policy)
+        assert allowed["default-src"] == allowed["base-uri"] == allowed["form-action"] == ["'none'"]
+        assert allowed["img-src"] == ["data:"]
+        for kind, tag in (("style-src", "style"), ("script-src", "script")):
+            (text,) = re.findall(rf"<{tag}>(.*?)</{tag}>", html, re.S)
+            digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+            assert allowed[kind] == [f"'sha256-{digest}'"]
+        # The policy stands before everything that it is about.
+        assert html.index("Content-Security-Policy") < html.index("<style")
+        assert not {tag for tag, _ in page.elements} & {"link", "iframe", "object", "embed", "base", "form"}
+        assert {a.get("type") for a in page.all("script")} <= {None, "application/json"}
         for tag, attributes in page.elements:
-            assert not [name for name in attributes if name.startswith("on")]
+            assert not [name for name in attributes if name.startswith("on") or name == "style"]
             for name in ("src", "href", "srcset", "action", "data", "poster"):
                 value = attributes.get(name) or ""
-                assert re.fullmatch(r"|#\S+|[a-z]+\.html|data:image/svg\+xml;base64,\S+", value), (tag, name, value)
-        styles = "".join(re.findall(r"<style>(.*?)</style>", html, re.S))
-        assert "main {" in styles
-        assert not re.search(r"url\(|@import|https?:", styles)
+                assert re.fullmatch(r"|#\S+|[a-z]+\.html(#[a-z]+)?|data:image/svg\+xml;base64,\S+", value), (tag, name)
+
+
+def test_styles_and_scripts_load_nothing_and_end_where_they_end() -> None:
+    folder = TEMPLATES[0].parent
+    for name in (*pages.STYLES, *pages.SCRIPTS):
+        text = (folder / name).read_text(encoding="utf-8")
+        assert not re.search(r"url\(|@import|https?://(?!www\.w3\.org/2000/svg)", text), name
+        assert not re.search(r"fetch\(|XMLHttpRequest|WebSocket|import\(|eval\(|innerHTML|</s|\r", text), name
 
 
 def test_every_image_is_in_the_page_and_has_a_text(run: Run) -> None:
-    images = Page(run.page()[0]).all("img")
-    assert [image["alt"] for image in images] == ["A figure."]
+    images = Page(run.page().html).all("img")
+    assert [image["alt"] for image in images] == ["Fig. 2: A figure.", "Fig. S4: Best and worst."]
     kind, data = str(images[0]["src"]).split(",")
     assert kind == "data:image/svg+xml;base64"
     assert base64.b64decode(data) == SVG
@@ -190,7 +246,7 @@ def test_text_is_escaped_wherever_it_comes_from(run: Run) -> None:
         context[key] = EVIL
     context["exhibits"]["fig2"]["caption"] = EVIL
     context["exhibits"]["tab1"]["place"] = EVIL
-    context["datasets"]["mnist"]["licence"] = EVIL
+    context["datasets"]["mnist"] |= {"licence": EVIL, "title": EVIL}
     context["experiments"]["mnist"]["methods"]["dirnet_bl"] = {"label": EVIL, "note": EVIL}
     context["choices"][0]["paper"] = context["claims"]["claims"][0]["quote"] = EVIL
     context["claims"]["numbers"][0]["values"] = {EVIL: [1]}
@@ -199,45 +255,85 @@ def test_text_is_escaped_wherever_it_comes_from(run: Run) -> None:
     run.receipts["receipts/dirnet/make_table/tab1.json"]["undeclared_reads"] = [EVIL]
     with open(run.table, "w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([["method", EVIL], [EVIL, "1"]])
-    for html in (run.page()[0], index(papers={"dirnet": {"title": EVIL, "authors": EVIL, "reference": EVIL}})):
-        assert "<script" not in html
+    for html in both_pages(run):
         page = Page(html)
-        assert "script" not in {tag for tag, _ in page.elements}
+        assert "<script>alert" not in html
+        # Our own script, and data that no browser runs.
+        assert sum(a.get("type") is None for a in page.all("script")) == 1
         assert page.open == []
         assert EVIL in page.text
-    assert [image["alt"] for image in Page(run.page()[0]).all("img")] == [EVIL]
+    assert Page(run.page().html).all("img")[0]["alt"] == f"Fig. 2: {EVIL}"
+
+
+def test_data_in_a_page_come_out_as_they_went_in(run: Run) -> None:
+    html = run.page().html
+    data = re.findall(r'<script type="application/json" class="(\w+)"[^>]*>(.*?)</script>', html, re.S)
+    assert [kind for kind, _ in data] == ["csv", "panels", "csv", "csv"]
+    values = [json.loads(text) for _, text in data]
+    assert values[0] == (run.figures / "fig2.csv").read_text(encoding="utf-8")
+    assert values[1] == PANELS
+    assert values[3] == run.table.read_text(encoding="utf-8")
+    assert not any("<" in text for _, text in data)
 
 
 def test_a_name_that_is_not_given_is_an_error(run: Run) -> None:
     with pytest.raises(UndefinedError, match="'scale' is undefined"):
-        pages.render(TEMPLATES, "index.html.j2", papers={}, run="smoke", root={"root": "", "papers": {}}, data=[])
+        pages.render(TEMPLATES, "index.html.j2", papers=[], run="smoke", root={"root": "", "papers": {}}, data=[])
     del run.context["summary"]
     with pytest.raises(UndefinedError, match="summary"):
         run.page()
 
 
+def test_an_exhibit_without_a_receipt_is_an_error(run: Run) -> None:
+    run.receipts["receipts/dirnet/plot_figure/fig2.json"]["outputs"] = {}
+    with pytest.raises(KeyError, match=r"no receipt records dirnet/figures/fig2\.svg"):
+        run.page()
+
+
 def test_a_page_says_what_was_run(run: Run) -> None:
-    html, manifest = run.page()
-    text = Page(html).text
+    html, manifest, _ = run.page()
+    text = " ".join(Page(html).text.split())
     for words in (
         "MNIST digits",
         "synthetic: a synthetic stand-in in the official layout, not the data of the paper",
-        "x.gz aaaaaaaaaaaa",
-        "1 networks, seeds 0",
-        'optimiser {"lr": 0.001}',
-        "DIRNet: a note",
-        "recipe pppppppppppp",
-        "not attempted: the experiment scd is not part of this run",
+        f"x.gz {'a' * 64}",
+        "Split last_of_train, fraction 1/6. Validation pairs random_within_group, per group 16. Test pairs one.",
+        "1 network, seed 0. Model: dirnet. Schedule: batch 32. Optimiser: lr 0.001. Loss: ncc 1.0. Determinism: warn. a note",
+        f"made by plot_figure in 2 s; recipe {'p' * 64}",
+        "rerun in part 1 of the paper's 2 experiments; not attempted: scd",
         "The experiment scd is not part of this run.",
         "nothing: no undeclared file, code or connection",
+        "CPython 3.11.7",
+        "A processor (avx2)",
+        "numpy 2.0",
         manifest["root"],
         "snakemake --cores all dirnet --config run=smoke scale=smoke 'data={mnist: standin}'",
+        "--force results/smoke/dirnet/figures/fig2.svg --config run=smoke",
+        "--force results/smoke/dirnet/figures/figS4_pairs.svg --config run=smoke",
+        "--force results/smoke/dirnet/tables/tab1.csv --config run=smoke",
     ):
         assert words in text, words
 
 
+def test_claims_stand_apart_by_whether_they_were_attempted(run: Run) -> None:
+    text = " ".join(Page(run.page().html).text.split())
+    here, elsewhere = text.index("Of what was run here"), text.index("Not attempted: of experiments")
+    assert here < text.index("“easy”") < elsewhere < text.index("“accurate”")
+
+
+def test_every_link_within_a_page_leads_somewhere(run: Run) -> None:
+    page = Page(run.page().html)
+    places = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
+    inside = [str(a["href"])[1:] for a in page.all("a") if str(a["href"]).startswith("#")]
+    assert len(inside) > 8
+    assert set(inside) <= places
+    names = ("aria-describedby", "aria-labelledby")
+    described = [str(a[name]) for _, a in page.elements for name in names if name in a]
+    assert set(described) <= places
+
+
 def test_published_numbers_stand_in_tables_of_their_own(run: Run) -> None:
-    html, _ = run.page()
+    html = run.page().html
     ours, published = (re.search(rf'id="{name}">.*?</table>', html, re.S) for name in ("tab1", "table1"))
     assert ours
     assert published
@@ -247,154 +343,95 @@ def test_published_numbers_stand_in_tables_of_their_own(run: Run) -> None:
 
 
 def test_cells_of_a_table(run: Run) -> None:
-    html, _ = run.page()
-    table = re.search(r'id="tab1">.*?</table>', html, re.S)
+    table = re.search(r'id="tab1">.*?</table>', run.page().html, re.S)
     assert table
-    assert re.findall(r"<th scope[^>]*>(.*?)</th>", table[0]) == ["method", "group", "cases", "ncc", "ncc low"]
-    # A group that looks like a number stays as it is, and an empty cell is said to be one.
-    assert re.findall(r"<td>(.*?)</td>", table[0]) == ["A &amp; B", "007", "60,000", "0.1235", "undefined"]
+    text = re.sub(r"<[^>]+>", "", table[0][table[0].index("<thead") :])
+    assert text.split("\n")[0] == "methodgroupcasesNCC (95 % interval)"
+    # A group that looks like a number stays as it is; the interval stands with its value.
+    assert text.strip().split("\n")[2] == "A &amp; B00760,0000.1235 (0.1 to 0.2)"
+    assert 'data-sort="0.123456"' in table[0]
+
+
+def test_the_index_says_of_each_paper_how_far_it_is(run: Run) -> None:
+    run.receipts["receipts/dirnet/make_table/tab1.json"]["undeclared_reads"] = ["x"]
+    text = " ".join(Page(index(run)).text.split())
+    for words in (
+        "A title",
+        "rerun in part 1 of the paper's 2 experiments; not attempted: scd; 1 remark of the jobs",
+        "MNIST digits synthetic",
+        "2 figures, 1 table",
+        "6 jobs, 9 s in all, the last at 2026-01-01 01:30 UTC",
+        "1 environment record",
+        run.page().manifest["root"],
+        "r" * 64,
+    ):
+        assert words in text, words
+
+
+def test_a_paper_that_was_rerun_whole_says_so(run: Run) -> None:
+    run.context["claims"] = {"numbers": [], "claims": run.context["claims"]["claims"][:1]}
+    html, _, summary = run.page()
+    assert summary["state"] == {"word": "rerun", "done": 1, "all": 1, "missing": []}
+    assert 'id="printed"' not in html
+    assert "not attempted" not in html
 
 
 @pytest.mark.parametrize(("origin", "notices"), [("synthetic", 1), ("original-verified", 0), ("subset 5/10", 0)])
 def test_stand_ins_are_called_so_and_nothing_else_is(tmp_path: Path, origin: str, notices: int) -> None:
-    html, _ = Run(tmp_path, origin).page()
+    html = Run(tmp_path, origin).page().html
     assert html.count('class="notice"') == notices
-    assert html.count("Synthetic stand-in, smoke scale.") == 2 * notices
+    assert html.count("Made from a synthetic stand-in, smoke scale.") == 3 * notices
+    assert html.count('class="badge warn"') == notices
 
 
-def test_only_exhibits_of_the_stand_in_are_called_so(run: Run, tmp_path: Path) -> None:
+def test_only_exhibits_of_the_stand_in_are_called_so(run: Run) -> None:
     other = run.folder / "data" / "real" / "source.csv"
     write_text(other, f"member,bytes,sha256,origin\ny,1,{'b' * 64},original-verified\n")
     run.context["datasets"]["real"] = {"title": "Real", "licence": "CC", "citation": "X"}
     run.context["experiments"]["other"] = {"title": "T", "section": "5", "dataset": "real", "methods": {}}
     run.context["exhibits"]["tab1"]["experiment"] = "other"
-    run.page()
-    files = [run.folder / name for name in run.receipts]
-    html, _ = pages.paper_page(run.folder, run.context, files, [run.source, other], [run.figure, run.table], TEMPLATES)
-    assert html.count("Synthetic stand-in, smoke scale.") == 1
+    run.sources.append(other)
+    html = run.page().html
+    assert html.count("Made from a synthetic stand-in, smoke scale.") == 2
     assert html.count('class="notice"') == 1
     assert "MNIST digits: the data are a synthetic stand-in" in html
 
 
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("0", "0"),
-        ("-12", "-12"),
-        ("60000", "60,000"),
-        ("12345678901234567890", "12,345,678,901,234,567,890"),
-        ("80.0", "80"),
-        ("0.123456", "0.1235"),
-        ("-0.9999999", "-1"),
-        ("-0.0", "0"),
-        ("1234.567", "1,235"),
-        ("60000.0", "60,000"),
-        ("4.516e-08", "4.516e-08"),
-        ("1e-05", "1e-05"),
-        ("1e+20", "1e+20"),
-        ("", "undefined"),
-        ("nan", "undefined"),
-        # Names that Python would take for numbers.
-        ("007", "007"),
-        ("inf", "inf"),
-        ("1_000", "1_000"),
-        ("٣", "٣"),
-        (" 1", " 1"),
-        ("Affine (elastix)", "Affine (elastix)"),
-        ("1.2.3", "1.2.3"),
-    ],
-)
-def test_format_number(text: str, shown: str) -> None:
-    assert pages.format_number(text) == shown
-
-
-def test_origins_have_a_text(run: Run) -> None:
-    assert pages.origin_text("original-verified") == "the original files, verified by their published checksum"
-    assert "no checksum is published" in pages.origin_text("original-first-use")
-    assert "not the data of the paper" in pages.origin_text("synthetic")
-    assert "in the place of the paper's" in pages.origin_text("substitute")
-    assert pages.origin_text("subset 16/100") == "16 of the 100 originals"
-    for wrong in ("", "subset", "original", "subset 3/x"):
-        with pytest.raises(KeyError):
-            pages.origin_text(wrong)
-    with open(run.source, "a", encoding="utf-8") as file:
-        file.write(f"y.gz,4,{'b' * 64},substitute\n")
-    found = pages.data_origin(run.source)
-    assert (found["name"], found["origins"]) == ("mnist", ["substitute", "synthetic"])
-    assert found["what"].startswith("substitute: other data in the place of the paper's; synthetic: ")
-    assert [file["member"] for file in found["files"]] == ["x.gz", "y.gz"]
-
-
-def test_findings_list_what_the_jobs_noticed() -> None:
-    assert pages.findings({"a": receipt("make_table"), "b": receipt("plot_figure", git=None)}) == []
-    address = ["192.0.2.1:443"]
-    noticed = {
-        "a": receipt("make_table", undeclared_reads=["x.csv", "y.csv"], undeclared_writes=["z"]),
-        "b": receipt("plot_figure", undeclared_code=["reregister/losses.py"], network=address),
-        "c": {**fetched("mnist", "download"), "network": address},
-        "d": {**fetched("mnist", "standin"), "network": address},
-        "e": receipt("make_table", git={"commit": "c", "dirty": "f" * 64, "untracked": ["scripts/new.py"]}),
-        "f": receipt("make_table", git={"commit": "c", "dirty": "f" * 64, "untracked": ["scripts/new.py"]}),
-    }
-    assert pages.findings(noticed) == [
-        "a: undeclared reads: x.csv, y.csv",
-        "a: undeclared writes: z",
-        "b: undeclared code: reregister/losses.py",
-        "b: network: 192.0.2.1:443",
-        "d: network: 192.0.2.1:443",
-        "some jobs ran with uncommitted changes; the receipts keep the patch",
-        "files of the project that no commit holds: scripts/new.py",
-    ]
+def test_labels_and_texts_of_pictures() -> None:
+    for name, label in (
+        ("fig2_mnist_curves", "Fig. 2"),
+        ("figS1_fold", "Fig. S1"),
+        ("fig3b_x", "Fig. 3b"),
+        ("tableS1_methods", "Table S1"),
+        ("fig2", "Fig. 2"),
+        ("figure_of_all", "figure_of_all"),
+        ("curves", "curves"),
+    ):
+        assert exhibits.label_of(name) == label
+    assert (
+        exhibits.alternative_text("fig1_x", {"caption": "DIRNet, 3.5 layers. More."}) == "Fig. 1: DIRNet, 3.5 layers."
+    )
 
 
 def test_the_page_lists_findings(run: Run) -> None:
     run.receipts["receipts/dirnet/make_table/tab1.json"]["undeclared_reads"] = ["outside/secret.csv"]
-    text = Page(run.page()[0]).text
+    text = Page(run.page().html).text
     assert "receipts/dirnet/make_table/tab1.json: undeclared reads: outside/secret.csv" in text
     assert "nothing: no undeclared" not in text
 
 
-def test_work_and_trainings_are_summed_up() -> None:
-    jobs = {
-        "b": receipt("train_model", 7, run={"wall_s": 2.0, "device": "cuda", "threads": 2}),
-        "a": receipt("make_table", 9, run={"peak_memory_mib": 7}),
-        "c": receipt("train_model", 3, run={"peak_memory_mib": 300}),
-    }
-    train, table = pages.work_done(jobs)
-    assert (train["rule"], train["jobs"], train["wall"], train["longest"], train["memory"]) == (
-        "train_model",
-        2,
-        3.5,
-        2.0,
-        300,
-    )
-    assert (train["threads"], train["devices"]) == ("1, 2", "cpu, cuda")
-    assert (table["rule"], table["memory"]) == ("make_table", 7)
-    runs = [training(part, seed) for part in ("0", "1") for seed in ("10", "9")]
-    (found,) = pages.trainings({str(number): made for number, made in enumerate(runs)})
-    assert (found["networks"], found["seeds"], found["params"]["schedule"]) == (2, "9, 10", {"batch": 32})
-
-
-def test_the_command_gives_the_same_data_again() -> None:
-    made = {"a": fetched("mnist", "path"), "b": fetched("acdc", "download", accepted=True), "c": receipt("make_table")}
-    assert pages.command("dirnet", "real", "full", made) == (
-        "snakemake --cores all dirnet --config run=real scale=full 'data={acdc: download, mnist: FOLDER}' "
-        "'accept_terms=[acdc]'"
-    )
-
-
 def test_one_byte_of_one_receipt_changes_the_root(run: Run) -> None:
-    _, manifest = run.page()
+    manifest = run.page().manifest
     files = [run.folder / name for name in run.receipts]
     assert set(manifest["receipts"]) == set(run.receipts)
-    assert pages.manifest_of(run.folder, [*reversed(files), files[0]]) == manifest
+    assert record.manifest_of(run.folder, [*reversed(files), files[0]]) == manifest
     for path in files:
         kept = path.read_bytes()
         path.write_bytes(kept.replace(b"cccc", b"cccd", 1))
-        changed = pages.manifest_of(run.folder, files)
+        changed = record.manifest_of(run.folder, files)
         name = path.relative_to(run.folder).as_posix()
         assert changed["root"] != manifest["root"]
         assert {key for key in run.receipts if changed["receipts"][key] != manifest["receipts"][key]} == {name}
         path.write_bytes(kept)
-    assert pages.manifest_of(run.folder, files[1:])["root"] != manifest["root"]
-    assert run.page()[1] == manifest
+    assert record.manifest_of(run.folder, files[1:])["root"] != manifest["root"]
+    assert run.page().manifest == manifest

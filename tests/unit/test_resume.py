@@ -83,7 +83,7 @@ def train(folder: Path, how: str, when: int) -> None:
         kill_at_checkpoint(when)
     trainer = make_trainer(report)
     history, resumed = trainer.run(folder / "checkpoint.safetensors")
-    card = make_card(trainer.model, "dirnet", PARAMS, "0" * 64, "blobs")
+    card = make_card(trainer.model, "dirnet", PARAMS, "0" * 64, "blobs", (1, 28, 28))
     save_model(folder / "model.safetensors", folder / "model.md", trainer.model, card)
     write_frame(folder / "history.csv", history_frame(history, "dirnet", "all", 3))
     (folder / "resumed").write_text(str(resumed))
@@ -235,7 +235,7 @@ def test_checkpoint_of_another_architecture(tmp_path):
 def test_weights_are_no_checkpoint(tmp_path):
     model = dirnet()
     path = tmp_path / "model.safetensors"
-    save_model(path, tmp_path / "model.md", model, make_card(model, "dirnet", PARAMS, "0", "blobs"))
+    save_model(path, tmp_path / "model.md", model, make_card(model, "dirnet", PARAMS, "0", "blobs", (1, 28, 28)))
     with pytest.raises(ReregisterError, match="delete it to start afresh"):
         make_trainer().run(path)
 

@@ -93,9 +93,8 @@ def test_every_paper_is_valid_at_every_scale(paper: str, scale: str) -> None:
         assert training["iterations"] % training["validate_every"] == 0
         assert "identity" in experiment["methods"]
     for exhibit in settings.papers[paper]["exhibits"].values():
-        assert callable(
-            getattr(load("figures", exhibit["function"]), {"figure": "draw", "table": "tabulate"}[exhibit["kind"]])
-        )
+        needed = {"figure": ["draw"], "gallery": ["draw", "panels"], "table": ["tabulate"]}[exhibit["kind"]]
+        assert all(callable(getattr(load("figures", exhibit["function"]), name)) for name in needed)
     assert {claim["id"] for claim in settings.claims[paper]["claims"]}
 
 
@@ -285,11 +284,11 @@ def test_what_an_experiment_got_wrong_is_said(project: Path, keys: str, value: A
             ["experiment names digits, which is not known", *make().papers["dirnet"]["experiments"]],
         ),
         ("methods", ["dirnet"], ["methods names dirnet, which is not known", *make().methods("dirnet", "mnist")]),
-        ("kind", "film", ['kind is "film"; allowed is one of figure, table']),
+        ("kind", "film", ['kind is "film"; allowed is one of figure, gallery, table']),
         (
             "reads",
             ["weights"],
-            ['reads.0 is "weights"; allowed is one of histories, images, metrics, comparison, timing'],
+            ['reads.0 is "weights"; allowed is one of cards, histories, images, gallery, metrics, comparison, timing'],
         ),
     ],
 )

@@ -12,13 +12,15 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from safetensors import safe_open
 from safetensors.torch import save_file
 
 from reregister import weights
+from reregister.card import read_card
 from reregister.errors import ReregisterError
 from reregister.models.dirnet import DIRNet
-from reregister.weights import build_model, load_model, load_tensors, make_card, save_model, save_tensors
+from reregister.weights import build_model, list_modules, load_model, load_tensors, make_card, save_model, save_tensors
 
 PARAMS = {"poolings": 2, "kernels": 4}
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
@@ -36,7 +38,7 @@ def trained(params: dict = PARAMS) -> DIRNet:
 
 def saved(folder: Path, params: dict = PARAMS) -> Path:
     model = trained(params)
-    card = make_card(model, "dirnet", params, "0" * 64, "dirnet, mnist, part 7, seed 0")
+    card = make_card(model, "dirnet", params, "0" * 64, "dirnet, mnist, part 7, seed 0", (1, 28, 28))
     save_model(folder / "model.safetensors", folder / "model.md", model, card)
     return folder / "model.safetensors"
 
@@ -64,6 +66,49 @@ def test_card_is_in_the_header_and_beside_the_weights(tmp_path):
     assert header["layers"] in text
 
 
+def test_module_list_is_what_a_forward_pass_meets():
+    model = trained({"poolings": 2, "kernels": 16})
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    modules = list_modules(model.train(), (1, 28, 28))
+    # The statistics of batch normalisation, the mode and the hooks are as they were.
+    assert model.training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    assert not any(module._forward_hooks for module in model.modules())
+    convolutions = [m for m in modules if m["type"] == "Conv2d"]
+    form = [(m["kernel"][0], m["inputs"], m["outputs"], m["shape"]) for m in convolutions]
+    small = [(kernel, 16, 16, [16, 7, 7]) for kernel in (3, 3, 1, 1)]
+    first = [(3, 2, 16, [16, 28, 28]), (3, 16, 16, [16, 14, 14])]
+    # Layers, sizes and parameters of the paper's network for digits (section 4.1).
+    assert form == [*first, *small, (1, 16, 2, [2, 7, 7])]
+    pools = [(m["kernel"], m["shape"]) for m in modules if m["type"] == "AvgPool2d"]
+    assert pools == [([2, 2], [16, 14, 14]), ([2, 2], [16, 7, 7])]
+    whole = {"name": "", "type": "DIRNet", "kernel": None, "inputs": None, "outputs": None}
+    assert modules[-1] == {**whole, "parameters": 7938, "shape": [2, 28, 28]}
+    assert sum(m["parameters"] for m in modules[:-1]) == 7938
+    names = dict(model.named_modules())
+    assert all(m["type"] == type(names[m["name"]]).__name__ for m in modules)
+
+
+def test_card_beside_the_weights_is_read_back(tmp_path):
+    _, header = load_tensors(saved(tmp_path))
+    card = read_card(tmp_path / "model.md")
+    assert card["license"] == "apache-2.0"
+    assert {key: card[key] for key in card if key != "license"} == {k: v for k, v in header.items() if k != "layers"}
+    # It is YAML as well, the form of model cards elsewhere.
+    head = (tmp_path / "model.md").read_text(encoding="utf-8").split("---\n")[1]
+    assert yaml.safe_load(head) == card
+
+
+@pytest.mark.parametrize("text", ["", "# a title\n", "---\na: {\n---\n", "---\na: 1\n---\n", "---\nmodules: []\n"])
+def test_what_is_no_card_is_refused(tmp_path, text):
+    path = tmp_path / "card.md"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ReregisterError, match=r"card\.md .*train the network again"):
+        read_card(path)
+    with pytest.raises(ReregisterError, match="cannot be read as a model card"):
+        read_card(tmp_path / "none.md")
+
+
 SAVE_TWICE = """
 import sys
 from pathlib import Path
@@ -71,7 +116,7 @@ import torch
 from reregister.weights import build_model, make_card, save_model
 torch.manual_seed(0)
 model = build_model("dirnet", {"poolings": 2, "kernels": 4})
-card = make_card(model, "dirnet", {"kernels": 4, "poolings": 2}, "0" * 64, "part 7")
+card = make_card(model, "dirnet", {"kernels": 4, "poolings": 2}, "0" * 64, "part 7", (1, 28, 28))
 for name in sys.argv[1:]:
     save_model(Path(name), Path(name).with_suffix(".md"), model, card)
 """

@@ -2,6 +2,7 @@
 import json
 from functools import cache
 
+from reregister.console import Console
 from reregister.data.download import cache_folder
 from reregister.errors import ReregisterError
 from reregister.provenance.closure import SCRIPTS, code_digest
@@ -66,14 +67,6 @@ def claim_run_folder():
     path = Path("results", SETTINGS.run, "run.json")
     if not path.exists():
         write_json(path, identity_of_run(SETTINGS))
-
-
-def say_where_the_report_is():
-    for name in ["index", *SETTINGS.papers]:
-        page = Path("results", SETTINGS.run, "report", f"{name}.html")
-        if page.exists():
-            print(f"report: {page}", file=sys.stderr)
-            break
 
 
 @cache
@@ -184,15 +177,18 @@ def results_of(paper, experiment, kind, methods=None):
     pattern = {
         "metrics": "metrics/{experiment}/{method}_seed{seed}.csv",
         "images": "metrics/{experiment}/{method}_seed{seed}.images.npz",
+        "gallery": "metrics/{experiment}/{method}_seed{seed}.gallery.npz",
         "timing": "fields/{experiment}/{method}_seed{seed}.timing.csv",
         "histories": "models/{experiment}/{method}/{part}_seed{seed}.history.csv",
+        "cards": "models/{experiment}/{method}/{part}_seed{seed}.card.md",
     }[kind]
+    trained = kind in ("histories", "cards")
     setup = SETTINGS.experiment(paper, experiment)
     files = []
     for method, seed in each_method(paper, experiment, methods):
         network = setup["methods"][method]["tool"] == "network"
-        parts = setup["training"]["parts"] if kind == "histories" else [""]
-        if kind != "histories" or network:
+        parts = setup["training"]["parts"] if trained else [""]
+        if network or not trained:
             files += [
                 f"{folder}/{pattern}".format(
                     experiment=experiment, method=method, seed=seed, part=part
@@ -203,7 +199,7 @@ def results_of(paper, experiment, kind, methods=None):
 
 
 def exhibit_inputs(wildcards):
-    """Named inputs of one figure or table."""
+    """Named inputs of one figure, gallery or table."""
     exhibit = SETTINGS.papers[wildcards.paper]["exhibits"][wildcards.exhibit]
     return {
         kind: results_of(
@@ -245,6 +241,14 @@ def exhibits_of(paper, kind):
     return [name for name, exhibit in exhibits.items() if exhibit["kind"] == kind]
 
 
+def any_exhibit(kind):
+    """Constraint that gives an exhibit to the rule of its kind; `-` matches none where no paper has one."""
+    return (
+        "|".join(sorted({n for p in SETTINGS.papers for n in exhibits_of(p, kind)}))
+        or "-"
+    )
+
+
 def receipts_of(paper):
     """Every receipt of a paper except its page's own, in the order of the work."""
     folder = f"results/{SETTINGS.run}/receipts"
@@ -280,10 +284,20 @@ def receipts_of(paper):
         for name in exhibits_of(paper, "figure")
     ]
     receipts += [
+        f"{folder}/{paper}/plot_gallery/{name}.json"
+        for name in exhibits_of(paper, "gallery")
+    ]
+    receipts += [
         f"{folder}/{paper}/make_table/{name}.json"
         for name in exhibits_of(paper, "table")
     ]
     return receipts
+
+
+def pictures_of(paper, suffix):
+    """Files of one kind that lie beside each figure and gallery of a paper."""
+    names = [*exhibits_of(paper, "figure"), *exhibits_of(paper, "gallery")]
+    return [f"results/{SETTINGS.run}/{paper}/figures/{name}.{suffix}" for name in names]
 
 
 def sources_of(paper):
@@ -321,6 +335,12 @@ def report_context(wildcards):
     } | {
         "paper": wildcards.paper,
         "scale": SETTINGS.scale,
+        # What else the command line set: the commands on the page say it again. Lists of ids stay where they are.
+        "settings": {
+            key: value
+            for key, value in workflow.config_settings.overwrite_config.items()
+            if key not in ("run", "scale", "data", "accept_terms", "split")
+        },
         "experiments": experiments,
         "datasets": {
             name: {key: SETTINGS.datasets[name][key] for key in about}
@@ -331,6 +351,7 @@ def report_context(wildcards):
 
 
 SETTINGS = load_settings()
+CONSOLE = Console(workflow)
 
 
 wildcard_constraints:

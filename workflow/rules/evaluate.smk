@@ -10,6 +10,7 @@ rule evaluate_registration:
     output:
         metrics="<results>/{paper}/metrics/{experiment}/{method}_seed{seed}.csv",
         images="<results>/{paper}/metrics/{experiment}/{method}_seed{seed}.images.npz",
+        gallery="<results>/{paper}/metrics/{experiment}/{method}_seed{seed}.gallery.npz",
         receipt="<results>/receipts/{paper}/evaluate_registration/{experiment}/{method}_seed{seed}.json",
     log:
         "<results>/{paper}/logs/evaluate_registration/{experiment}/{method}_seed{seed}.log",

@@ -1,4 +1,4 @@
-# Figures and tables, each with the numbers that it shows as CSV.
+# Figures, galleries and tables, each with the numbers that it shows as CSV.
 
 
 rule plot_figure:
@@ -11,6 +11,8 @@ rule plot_figure:
         receipt="<results>/receipts/{paper}/plot_figure/{exhibit}.json",
     log:
         "<results>/{paper}/logs/plot_figure/{exhibit}.log",
+    wildcard_constraints:
+        exhibit=any_exhibit("figure"),
     conda:
         "../../envs/plot.yaml"
     threads: 1
@@ -23,6 +25,33 @@ rule plot_figure:
         env=env_of("plot"),
     script:
         "../../scripts/plot_figure.py"
+
+
+rule plot_gallery:
+    input:
+        unpack(exhibit_inputs),
+    output:
+        svg="<results>/{paper}/figures/{exhibit}.svg",
+        png="<results>/{paper}/figures/{exhibit}.png",
+        numbers="<results>/{paper}/figures/{exhibit}.csv",
+        panels="<results>/{paper}/figures/{exhibit}.panels.json",
+        receipt="<results>/receipts/{paper}/plot_gallery/{exhibit}.json",
+    log:
+        "<results>/{paper}/logs/plot_gallery/{exhibit}.log",
+    wildcard_constraints:
+        exhibit=any_exhibit("gallery"),
+    conda:
+        "../../envs/plot.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=15,
+    params:
+        exhibit=exhibit_params,
+        code=exhibit_code("plot_gallery"),
+        env=env_of("plot"),
+    script:
+        "../../scripts/plot_gallery.py"
 
 
 rule make_table:

@@ -5,10 +5,12 @@ rule build_report:
     input:
         receipts=lambda wildcards: receipts_of(wildcards.paper),
         sources=lambda wildcards: sources_of(wildcards.paper),
-        figures=lambda wildcards: expand(
-            "<results>/{paper}/figures/{exhibit}.svg",
+        figures=lambda wildcards: pictures_of(wildcards.paper, "svg"),
+        numbers=lambda wildcards: pictures_of(wildcards.paper, "csv"),
+        panels=lambda wildcards: expand(
+            "<results>/{paper}/figures/{exhibit}.panels.json",
             paper=wildcards.paper,
-            exhibit=exhibits_of(wildcards.paper, "figure"),
+            exhibit=exhibits_of(wildcards.paper, "gallery"),
         ),
         tables=lambda wildcards: expand(
             "<results>/{paper}/tables/{exhibit}.csv",
@@ -19,6 +21,7 @@ rule build_report:
     output:
         page="<results>/report/{paper}.html",
         manifest="<results>/receipts/{paper}/manifest.json",
+        summary="<results>/receipts/{paper}/summary.json",
         receipt="<results>/receipts/{paper}/build_report.json",
     log:
         "<results>/{paper}/logs/build_report.log",
@@ -44,7 +47,9 @@ rule build_index:
         pages=expand(
             "<results>/receipts/{paper}/build_report.json", paper=SETTINGS.papers
         ),
-        sources=[source for paper in SETTINGS.papers for source in sources_of(paper)],
+        summaries=expand(
+            "<results>/receipts/{paper}/summary.json", paper=SETTINGS.papers
+        ),
         templates=templates(),
     output:
         page="<results>/report/index.html",
@@ -59,10 +64,6 @@ rule build_index:
         mem_mb=1000,
         runtime=15,
     params:
-        papers={
-            name: {key: paper[key] for key in ("title", "authors", "reference")}
-            for name, paper in SETTINGS.papers.items()
-        },
         run=SETTINGS.run,
         scale=SETTINGS.scale,
         code=code_of("build_index"),

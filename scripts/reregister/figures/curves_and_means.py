@@ -11,11 +11,15 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from reregister.drawing import Exhibit, Inputs, new_figure
+from reregister.drawing import NOT_SHOWN, Exhibit, Inputs, in_order, new_figure, say
 from reregister.errors import ReregisterError
 from reregister.tables import read_results
 
-ROWS = (("moving", "mean of moving"), ("fixed", "fixed"), ("warped", "mean of registered"))
+ROWS = (("moving", "mean of\nmoving"), ("fixed", "fixed"), ("warped", "mean of\nregistered"))
+# Groups beside each other; more begin a second block below.
+COLUMNS = 5
+# Colour is never the only sign of a curve: with ten markers and a colour for each, no two curves look alike.
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
 
 
 def draw(exhibit: Exhibit, inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
@@ -33,40 +37,61 @@ def draw(exhibit: Exhibit, inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
         )
     losses = histories.groupby(["part", "step"])["validation_loss"]
     curves = losses.agg(["mean", "min", "max"]).reset_index().sort_values(["part", "step"])
-    figure = new_figure(9.6, 3.4)
-    halves: Any = figure.subfigures(1, 2, width_ratios=[1, 1.55])
-    left, right = halves
-    _curves(left, curves)
-    _images(right, exhibit, inputs)
+    figure = new_figure(4.7)
+    halves: Any = figure.subfigures(1, 2, width_ratios=[1, 1.25])
+    _curves(halves[0], curves)
+    _images(halves[1], exhibit, inputs)
     return figure, curves
 
 
 def _curves(figure: Figure, curves: pd.DataFrame) -> None:
     axes = figure.subplots()
-    parts = sorted(curves["part"].unique())
-    for part, shade in zip(parts, sns.color_palette("viridis", len(parts)), strict=True):
+    parts = in_order(curves["part"])
+    for index, (part, shade) in enumerate(zip(parts, sns.color_palette("viridis", len(parts)), strict=True)):
         line = curves[curves["part"] == part]
-        axes.plot(line["step"], line["mean"], color=shade, linewidth=1.1, label=part)
+        every = max(1, len(line) // 5)
+        look: dict[str, Any] = {
+            "marker": MARKERS[index % len(MARKERS)],
+            "markersize": 4,
+            "markevery": (index % every, every),
+        }
+        axes.plot(line["step"], line["mean"], color=shade, linewidth=1.1, label=part, markeredgewidth=0, **look)
         axes.fill_between(line["step"], line["min"], line["max"], color=shade, alpha=0.2, linewidth=0)
     axes.set_xlabel("iteration")
     axes.set_ylabel("validation loss $L_{NCC}$ = −NCC")
-    axes.legend(
-        ncols=5, frameon=False, loc="upper right", columnspacing=0.8, handlelength=1.0, title="network for digit"
+    axes.grid(alpha=0.25, linewidth=0.5)
+    title = "network for digit" if all(part.isdigit() for part in parts) else "network for"
+    figure.legend(
+        *axes.get_legend_handles_labels(),
+        ncols=min(COLUMNS, len(parts)),
+        frameon=False,
+        loc="outside upper center",
+        columnspacing=1.2,
+        handlelength=1.6,
+        title=title,
     )
 
 
-def _images(figure: Figure, exhibit: Exhibit, inputs: Inputs) -> None:
+def _images(figure: Any, exhibit: Exhibit, inputs: Inputs) -> None:
     if not exhibit.show_images:
-        figure.text(0.5, 0.5, "not shown: the terms of the data set\ndo not allow images to be published", ha="center")
+        say(figure, NOT_SHOWN)
         return
     with np.load(inputs["images"][0]) as arrays:
-        groups = sorted({name.rsplit(".", 1)[0] for name in arrays.files})
-        grid = figure.subplots(len(ROWS), len(groups), squeeze=False)
-        for row, (name, label) in enumerate(ROWS):
-            for column, group in enumerate(groups):
-                axes = grid[row, column]
+        groups = in_order(name.rsplit(".", 1)[0] for name in arrays.files)
+        columns = min(COLUMNS, len(groups))
+        blocks = -(-len(groups) // columns)
+        grid = figure.subplots(len(ROWS) * blocks, columns, squeeze=False, gridspec_kw={"wspace": 0, "hspace": 0})
+        for axes in grid.flat:
+            axes.set_axis_off()
+        for place, group in enumerate(groups):
+            block, column = divmod(place, columns)
+            for row, (name, label) in enumerate(ROWS):
+                axes = grid[len(ROWS) * block + row, column]
+                axes.set_axis_on()
                 axes.imshow(arrays[f"{group}.{name}"][0], cmap="gray", vmin=0, vmax=1, interpolation="nearest")
                 axes.set(xticks=[], yticks=[])
                 sns.despine(ax=axes, left=True, bottom=True)
+                if row == 0:
+                    axes.set_title(group, pad=2)
                 if column == 0:
-                    axes.set_ylabel(label, rotation=0, ha="right", va="center")
+                    axes.set_ylabel(label, rotation=0, ha="right", va="center", labelpad=4)

@@ -1,42 +1,90 @@
-"""Similarity against folding for every method, group by group: a good match bought with folds is seen as such."""
+"""Similarity against folding for every method, one panel a group: a good match bought with folds is seen as such."""
 
+from typing import Any
+
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike, NDArray
 
-from reregister.drawing import Exhibit, Inputs, colour, marker, new_figure
+from reregister.drawing import Exhibit, Inputs, Interval, draw_legend, draw_mean, in_order, new_figure
 from reregister.statistics import summarise
 from reregister.tables import read_results
+
+COLUMNS = 5
+NCC_TICKS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
+# A decade of per cent is one unit along x; methods that fold nowhere stand side by side left of the decades.
+SLOT = 0.32
 
 
 def draw(exhibit: Exhibit, inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     """Draw from metrics tables: per method and group the mean NCC and mean share of folded voxels with 95 % intervals.
 
-    Returns the figure and its numbers, one row for each method, group and metric.
+    A voxel is folded where the Jacobian determinant is not positive. NCC is spread towards 1 (by log10(1 - NCC)), the
+    share is logarithmic, and a grey band holds the methods without any fold, in their order. Returns the figure and its
+    numbers, one row for each method, group and metric.
     """
     metrics = read_results(list(inputs["metrics"]))
     numbers = summarise(metrics, ["method", "group"], ["ncc", "fold_share"])
-    figure = new_figure(6.4, 4.0)
-    axes = figure.subplots()
-    for method, label in exhibit.labels.items():
-        mine = numbers[numbers["method"] == method]
-        x, y = (mine[mine["metric"] == name].set_index("group") for name in ("fold_share", "ncc"))
-        axes.errorbar(
-            100 * x["mean"],
-            y["mean"],
-            xerr=100 * pd.concat([x["mean"] - x["low"], x["high"] - x["mean"]], axis=1).to_numpy().T.clip(0),
-            yerr=pd.concat([y["mean"] - y["low"], y["high"] - y["mean"]], axis=1).to_numpy().T.clip(0),
-            fmt=marker(method),
-            color=colour(method),
-            markersize=5,
-            elinewidth=0.8,
-            alpha=0.9,
-            label=label,
-        )
-    # Most methods fold nowhere: the scale is linear up to 0.1 % so that zero has a place.
-    axes.set_xscale("symlog", linthresh=0.1)
-    axes.set_xlim(left=-0.02)
-    axes.set_xlabel("folded pixels (det ≤ 0), %, mean and 95 % interval")
-    axes.set_ylabel("NCC of warped and fixed, mean and 95 % interval")
-    axes.grid(alpha=0.25, linewidth=0.5)
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=5, frameon=False)
+    cells = numbers.set_index(["method", "group", "metric"])[["mean", "low", "high"]]
+    groups, methods = in_order(numbers["group"]), [m for m in exhibit.labels if m in set(numbers["method"])]
+    columns = min(COLUMNS, len(groups))
+    rows = -(-len(groups) // columns)
+    figure = new_figure(0.9 + 1.75 * rows)
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    first, last = _decades(numbers, len(methods))
+    for axes, group in zip(grid.flat, groups, strict=False):
+        axes.axvspan(first - (len(methods) + 1) * SLOT, first, color="0.93", linewidth=0, zorder=0)
+        for slot, method in enumerate(methods):
+            x, y = (_interval(cells.loc[(method, group, name)]) for name in ("fold_share", "ncc"))
+            draw_mean(axes, method, _along(x, first, (slot - len(methods)) * SLOT), y, exhibit.labels[method])
+        axes.set_title(f"digit {group}" if group.isdigit() else group, pad=3)
+    for axes in list(grid.flat)[len(groups) :]:
+        axes.set_visible(False)
+    _scales(grid[0, 0], numbers, first, last, len(methods))
+    for axes in grid[-1]:
+        axes.set_xlabel("folded pixels, %")
+    for axes in grid[:, 0]:
+        axes.set_ylabel("NCC of warped and fixed")
+    draw_legend(figure, {method: exhibit.labels[method] for method in methods})
     return figure, numbers
+
+
+def _interval(cell: "pd.Series[float]") -> Interval:
+    return float(cell["mean"]), float(cell["low"]), float(cell["high"])
+
+
+def _decades(numbers: pd.DataFrame, methods: int) -> tuple[float, float]:
+    """Left and right end of the logarithmic part, in powers of ten of per cent; 0.01 % to 1 % at least."""
+    shares = 100 * numbers.loc[numbers["metric"] == "fold_share", ["mean", "high"]].to_numpy(float)
+    found = shares[np.isfinite(shares) & (shares > 0)]
+    least, most = (found.min(), found.max()) if found.size else (0.01, 1.0)
+    return float(min(np.floor(np.log10(least)), -2)), float(max(np.log10(most) + 0.2, 0))
+
+
+def _along(share: Interval, first: float, slot: float) -> Interval:
+    """Place of a share: its slot in the band where it is 0, else its logarithm; bounds below the decades end at them."""
+    if share[0] <= 0:
+        return first + slot, np.nan, np.nan
+    place, low, high = (np.log10(100 * max(value, 1e-12)) for value in share)
+    return float(place), float(max(low, first)), float(high)
+
+
+def _spread(ncc: ArrayLike) -> NDArray[np.float64]:
+    return -np.log10(np.clip(1 - np.asarray(ncc, dtype=np.float64), 1e-6, None))
+
+
+def _scales(axes: Any, numbers: pd.DataFrame, first: float, last: float, methods: int) -> None:
+    """Limits, ticks and scales, which all panels share."""
+    axes.set_yscale("function", functions=(_spread, lambda places: 1 - 10 ** -np.asarray(places, dtype=np.float64)))
+    values = numbers.loc[numbers["metric"] == "ncc", ["mean", "low", "high"]].to_numpy(float)
+    values = _spread(values[np.isfinite(values)])
+    low, high = (1 - 10 ** -(float(edge)) for edge in (values.min() - 0.12, values.max() + 0.12))
+    ticks = [tick for tick in NCC_TICKS if low <= tick <= high]
+    axes.set_ylim(low, high)
+    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    powers = np.arange(first, np.floor(last) + 1)
+    band = first - (methods + 1) * SLOT / 2
+    axes.set_xlim(first - (methods + 1) * SLOT, last)
+    axes.set_xticks([band, *powers], ["none", *(f"{10.0**power:g}" for power in powers)])

@@ -86,6 +86,8 @@ def run(main: Callable[[Job], None], snakemake: Any, script: str) -> None:
     _set_threads(job.threads)
     watch = Watch()
     watch.start()
+    # The console of the run tells errors at its end, out of the log: said here too, they would be there twice.
+    told, logged = job.log is not None and "REREGISTER_CONSOLE" in os.environ, False
     try:
         with _output_to(job.log):
             try:
@@ -98,12 +100,17 @@ def run(main: Callable[[Job], None], snakemake: Any, script: str) -> None:
                         print(f"error: {error}", file=sys.stderr)
                     else:
                         traceback.print_exc()
+                    logged = True
                 raise
         # The receipt stands: the checkpoint has done its work, and so has what a kill left of a half-written one.
         for checkpoint in job.checkpoint.parent.glob(f"*{job.checkpoint.name}"):
             checkpoint.unlink(missing_ok=True)
     except ReregisterError as error:
-        sys.exit(f"{job.label}: {error}")
+        sys.exit(1 if told and logged else f"{job.label}: {error}")
+    except (Exception, KeyboardInterrupt) as error:
+        if told and logged:
+            sys.exit(130 if isinstance(error, KeyboardInterrupt) else 1)
+        raise
 
 
 @dataclass(frozen=True)

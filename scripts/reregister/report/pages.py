@@ -1,168 +1,81 @@
 """Pages made from receipts, tables and figures. What a page says was run is what the receipts say, never the config."""
 
 import base64
-import csv
-import re
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from reregister.progress import format_seconds
-from reregister.provenance.files import sha256_file, sha256_json
 from reregister.provenance.receipt import read_receipt
+from reregister.report.environments import environments_of
+from reregister.report.exhibits import Files, exhibit_of
+from reregister.report.origins import data_origin
+from reregister.report.record import (
+    baselines,
+    command,
+    findings,
+    in_words,
+    manifest_of,
+    pairings,
+    span,
+    trainings,
+    work_done,
+)
 
-# What is said of data in a badge, by origin class.
-ORIGINS = {
-    "original-verified": "the original files, verified by their published checksum",
-    "original-first-use": "the files as first downloaded; no checksum is published",
-    "substitute": "other data in the place of the paper's",
-    "synthetic": "a synthetic stand-in in the official layout, not the data of the paper",
-}
-# Columns of a table that are text even where it looks like a number.
-TEXT = ("group", "method", "device")
-_INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
-_DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]*)?([eE][-+]?[0-9]+)?")
+STYLES, SCRIPTS = ("style.css",), ("page.js", "viewer.js")
+
+
+class PaperPage(NamedTuple):
+    """A paper's page, the manifest of its receipts, and what the page that lists the papers says of it."""
+
+    html: str
+    manifest: dict[str, Any]
+    summary: dict[str, Any]
 
 
 def render(templates: Sequence[Path], name: str, **context: Any) -> str:
-    """One page from the template `name`, with autoescape on and undefined names as errors."""
+    """One page from the template `name`, with autoescape on and undefined names as errors.
+
+    The page's own style and script stand in it, and its content security policy allows these two, by their sha256, and
+    images that stand in the page, and nothing else.
+    """
+    folder = templates[0].parent
     environment = Environment(
-        loader=FileSystemLoader(templates[0].parent),
+        loader=FileSystemLoader(folder),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters["seconds"] = format_seconds
-    return environment.get_template(name).render(**context)
+    environment.filters["words"] = in_words
+    style, script = (
+        "\n".join((folder / file).read_text(encoding="utf-8") for file in files) for files in (STYLES, SCRIPTS)
+    )
+    policy = f"default-src 'none'; img-src data:; style-src {_allowed(style)}; script-src {_allowed(script)}"
+    policy += "; base-uri 'none'; form-action 'none'"
+    return environment.get_template(name).render(**context, style=style, script=script, policy=policy)
 
 
-def format_number(text: str) -> str:
-    """A number in a table: integers with thousands separators, decimals with four significant digits or to the unit.
-
-    An empty cell is a number that is undefined; what is no number, such as 007, stays as it is.
-    """
-    if _INTEGER.fullmatch(text):
-        return f"{int(text):,}"
-    if not _DECIMAL.fullmatch(text):
-        return text if text not in ("", "nan") else "undefined"
-    value = float(text)
-    return f"{value:,.0f}" if 1000 <= abs(value) < 1e15 else f"{value or 0.0:.4g}"
+def _allowed(text: str) -> str:
+    """How a content security policy names one style or script of the page."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def manifest_of(run_folder: Path, receipts: Sequence[Path]) -> dict[str, Any]:
-    """Hash of every receipt, by its path in the run folder, and one hash over all of them."""
-    hashes = {path.relative_to(run_folder).as_posix(): sha256_file(path) for path in sorted(set(receipts))}
-    return {"receipts": hashes, "root": sha256_json(hashes)}
-
-
-def read_table(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of a CSV file."""
-    with open(path, encoding="utf-8", newline="") as file:
-        header, *rows = list(csv.reader(file))
-    return header, rows
-
-
-def origin_text(origin: str) -> str:
-    """What an origin class means. Raises KeyError for a class that is none."""
-    kept = re.fullmatch(r"subset ([0-9]+)/([0-9]+)", origin)
-    return f"{kept[1]} of the {kept[2]} originals" if kept else ORIGINS[origin]
-
-
-def data_origin(source: Path) -> dict[str, Any]:
-    """Name, origin class and files of a dataset, from its source table."""
-    header, rows = read_table(source)
-    files = [dict(zip(header, row, strict=True)) for row in rows]
-    origins = sorted({file["origin"] for file in files})
-    what = "; ".join(f"{origin}: {origin_text(origin)}" for origin in origins)
-    return {"name": source.parent.name, "origins": origins, "what": what, "files": files}
-
-
-def work_done(receipts: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Per rule: number of jobs, sum and longest of their wall times, largest memory, devices; in the order of first start."""
-    rules: dict[str, list[Mapping[str, Any]]] = {}
-    for receipt in sorted(receipts.values(), key=lambda r: r["run"]["start"]):
-        rules.setdefault(receipt["recipe"]["rule"], []).append(receipt["run"])
-    return [
-        {
-            "rule": rule,
-            "jobs": len(runs),
-            "wall": sum(run["wall_s"] for run in runs),
-            "longest": max(run["wall_s"] for run in runs),
-            "memory": max(run["peak_memory_mib"] for run in runs),
-            "threads": ", ".join(str(t) for t in sorted({run["threads"] for run in runs})),
-            "devices": ", ".join(sorted({run["device"] for run in runs})),
-        }
-        for rule, runs in rules.items()
-    ]
-
-
-def trainings(receipts: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Per experiment and method: networks trained, seeds and the parameters that they had, from the training receipts."""
-    found: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for receipt in receipts.values():
-        recipe = receipt["recipe"]
-        if recipe["rule"] == "train_model":
-            found.setdefault((recipe["wildcards"]["experiment"], recipe["wildcards"]["method"]), []).append(recipe)
-    return [
-        {
-            "experiment": experiment,
-            "method": method,
-            "networks": len({recipe["wildcards"]["part"] for recipe in recipes}),
-            "seeds": ", ".join(sorted({recipe["wildcards"]["seed"] for recipe in recipes}, key=int)),
-            "params": {k: recipes[0]["params"][k] for k in ("model", "schedule", "optimiser", "loss", "determinism")},
-        }
-        for (experiment, method), recipes in sorted(found.items())
-    ]
-
-
-def findings(receipts: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """What the jobs themselves noticed: undeclared files or code, network outside a download, uncommitted code."""
-    lines = []
-    for name, receipt in sorted(receipts.items()):
-        for key in ("undeclared_reads", "undeclared_writes", "undeclared_code"):
-            if receipt[key]:
-                lines.append(f"{name}: {key.replace('_', ' ')}: {', '.join(receipt[key])}")
-        recipe = receipt["recipe"]
-        download = recipe["rule"] == "fetch_dataset" and recipe["params"]["mode"] == "download"
-        if receipt["network"] and not download:
-            lines.append(f"{name}: network: {', '.join(receipt['network'])}")
-    if any(receipt["git"] and receipt["git"]["dirty"] for receipt in receipts.values()):
-        lines.append("some jobs ran with uncommitted changes; the receipts keep the patch")
-    untracked = sorted({name for receipt in receipts.values() for name in (receipt["git"] or {}).get("untracked", [])})
-    if untracked:
-        lines.append(f"files of the project that no commit holds: {', '.join(untracked)}")
-    return lines
-
-
-def command(paper: str, run: str, scale: str, receipts: Mapping[str, Mapping[str, Any]]) -> str:
-    """The call that makes a page again, with the same data and FOLDER for the user's own."""
-    fetched = [r["recipe"] for r in receipts.values() if r["recipe"]["rule"] == "fetch_dataset"]
-    modes = {recipe["wildcards"]["dataset"]: recipe["params"]["mode"] for recipe in fetched}
-    data = ", ".join(f"{name}: {'FOLDER' if mode == 'path' else mode}" for name, mode in sorted(modes.items()))
-    accepted = sorted(recipe["wildcards"]["dataset"] for recipe in fetched if recipe["params"]["accepted"])
-    terms = f" 'accept_terms=[{', '.join(accepted)}]'" if accepted else ""
-    return f"snakemake --cores all {paper} --config run={run} scale={scale} 'data={{{data}}}'{terms}"
-
-
-def exhibit_of(
-    name: str, about: Mapping[str, Any], files: Sequence[Path], receipts: Mapping[str, Any], synthetic: bool
-) -> dict[str, Any]:
-    """One figure (as an image in the page) or table with its caption, the recipe that made it, and what its data are."""
-    path = next(path for path in files if path.stem == name)
-    rule = "plot_figure" if about["kind"] == "figure" else "make_table"
-    receipt = next(r for key, r in receipts.items() if key.endswith(f"/{rule}/{name}.json"))
-    shown: dict[str, Any] = {"name": name, **about, "recipe_id": receipt["recipe_id"], "synthetic": synthetic}
-    if about["kind"] == "figure":
-        shown["image"] = "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode()
-    else:
-        header, rows = read_table(path)
-        text = [column in TEXT for column in header]
-        shown["header"] = header
-        shown["rows"] = [[c if t else format_number(c) for c, t in zip(row, text, strict=True)] for row in rows]
-    return shown
+def state_of(context: Mapping[str, Any]) -> dict[str, Any]:
+    """How much of a paper was rerun: of the experiments that it prints numbers of or claims something about."""
+    stated = {entry["experiment"] for key in ("numbers", "claims") for entry in context["claims"][key]}
+    missing = sorted(stated - set(context["experiments"]))
+    all_of_them = len(stated | set(context["experiments"]))
+    return {
+        "word": "rerun in part" if missing else "rerun",
+        "done": all_of_them - len(missing),
+        "all": all_of_them,
+        "missing": missing,
+    }
 
 
 def paper_page(
@@ -170,31 +83,62 @@ def paper_page(
     context: Mapping[str, Any],
     receipt_files: Sequence[Path],
     sources: Sequence[Path],
-    exhibit_files: Sequence[Path],
+    files: Files,
     templates: Sequence[Path],
-) -> tuple[str, dict[str, Any]]:
-    """A paper's page and its manifest. context: titles, captions, choices and claims that no receipt holds."""
+) -> PaperPage:
+    """A paper's page. context: titles, captions, choices and claims that no receipt holds."""
     manifest = manifest_of(run_folder, receipt_files)
     receipts = {path.relative_to(run_folder).as_posix(): read_receipt(path) for path in receipt_files}
     data = [data_origin(source) for source in sources]
     synthetic = {dataset["name"] for dataset in data if "synthetic" in dataset["origins"]}
-    made_up = {name: setup["dataset"] in synthetic for name, setup in context["experiments"].items()}
+    exhibits = [
+        exhibit_of(name, about, files, receipts, context, run_folder)
+        | {"synthetic": context["experiments"][about["experiment"]]["dataset"] in synthetic}
+        for name, about in context["exhibits"].items()
+    ]
+    known = {
+        "root": manifest["root"],
+        "data": data,
+        "state": state_of(context),
+        "findings": findings(receipts),
+        "span": span(receipts),
+        "environments": environments_of(run_folder, receipts),
+    }
     page = render(
         templates,
         "paper.html.j2",
         context=context,
         run=run_folder.name,
-        root=manifest["root"],
-        data=data,
+        **known,
         work=work_done(receipts),
         trainings=trainings(receipts),
-        findings=findings(receipts),
+        baselines=baselines(receipts),
+        pairings=pairings(receipts),
         commits=sorted({r["git"]["commit"] if r["git"] else "not a git checkout" for r in receipts.values()}),
-        environments=sorted({r["environment"] for r in receipts.values()}),
-        exhibits=[
-            exhibit_of(name, about, exhibit_files, receipts, made_up[about["experiment"]])
-            for name, about in context["exhibits"].items()
-        ],
-        command=command(context["paper"], run_folder.name, context["scale"], receipts),
+        exhibits=exhibits,
+        command=command(context["paper"], run_folder.name, context["scale"], receipts, context["settings"]),
     )
-    return page, manifest
+    return PaperPage(page, manifest, _summary(context, known, exhibits))
+
+
+def _summary(
+    context: Mapping[str, Any], known: Mapping[str, Any], exhibits: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    environments = known["environments"]
+    return {
+        **{key: context[key] for key in ("paper", "title", "authors", "reference", "scale")},
+        **{key: known[key] for key in ("root", "state", "span")},
+        "findings": len(known["findings"]),
+        "exhibits": {kind: sum(e["kind"] == kind for e in exhibits) for kind in ("figure", "gallery", "table")},
+        "data": [
+            {key: dataset[key] for key in ("name", "origins", "what")}
+            | {"title": context["datasets"][dataset["name"]]["title"]}
+            for dataset in known["data"]
+        ],
+        "environments": {
+            "ids": [environment["id"] for environment in environments["each"]],
+            "python": environments["python"],
+            "processors": environments["processors"],
+            "devices": environments["devices"],
+        },
+    }

@@ -1,0 +1,204 @@
+"""A registration network as it was trained: every block of its module list, and the way from a pair to the loss.
+
+Fig. 1 of de Vos 2017: regressor, grid of control points, B-spline transformer, displacement field, resampler, loss.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch, Patch, Rectangle
+
+from reregister.card import read_card
+from reregister.drawing import FONT_SIZE, GREY, WIDTH, Exhibit, Inputs, new_figure
+from reregister.errors import ReregisterError
+from reregister.pixels import grid_lines
+
+WORDS = {
+    "Conv2d": "convolution",
+    "BatchNorm2d": "batch normalisation",
+    "AvgPool2d": "average pooling",
+    "MaxPool2d": "maximum pooling",
+    "Linear": "fully connected",
+}
+SHORT = {"Conv2d": "conv", "AvgPool2d": "avg pool", "MaxPool2d": "max pool", "Linear": "dense"}
+ORDERS = {2: "quadratic", 3: "cubic"}
+# Of the kinds of blocks, in the order in which they come.
+FILLS = ("#6baed6", "#e8e8e8", "#e08214", "#54278f", "#1b7837")
+HEIGHT, SMALL = 4.3, FONT_SIZE - 1.5
+# Inches: side of a picture, middle of the regressor, lower edge of the row below it.
+SIDE, MIDDLE, LOWER = 0.85, 2.95, 0.5
+LEFT, RIGHT = 1.45, 7.05
+
+
+def blocks_of(card: dict[str, Any]) -> pd.DataFrame:
+    """Blocks of a network: each convolution, dense layer or pooling with the modules without a kernel that follow it.
+
+    Returns kind (types, joined by " + "), kernel, inputs, outputs, parameters, and channels, height and width put out.
+    """
+    rows: list[dict[str, Any]] = []
+    for module in (entry for entry in card["modules"] if entry["name"]):
+        if not rows or module["kernel"] or module["type"] == "Linear":
+            kernel = "×".join(str(side) for side in module["kernel"] or [])
+            rows.append({"kind": [], "kernel": kernel, "inputs": module["inputs"], "outputs": module["outputs"]})
+            rows[-1]["parameters"] = 0
+        rows[-1]["kind"].append(module["type"])
+        rows[-1]["parameters"] += module["parameters"]
+        rows[-1] |= dict(zip(("channels", "height", "width"), [*module["shape"], 1, 1], strict=False))
+    frame = pd.DataFrame(rows).astype({"inputs": "Int64", "outputs": "Int64"})
+    return frame.assign(kind=frame["kind"].map(" + ".join))
+
+
+def draw(exhibit: Exhibit, inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
+    """Draw the network of the first card; the pair shown is the median one of the method's example pairs (npz).
+
+    Returns the figure and its blocks as numbers. Raises ReregisterError for several methods.
+    """
+    if len(exhibit.methods) != 1:
+        raise ReregisterError(f"{exhibit.exhibit} draws one network; name one method in the exhibit's methods")
+    card = read_card(inputs["cards"][0])
+    blocks = blocks_of(card)
+    figure = new_figure(HEIGHT)
+    figure.set_layout_engine("none")
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, WIDTH), ylim=(0, HEIGHT), xticks=[], yticks=[], aspect="equal")
+    axes.set_axis_off()
+    pair = _median_pair(inputs)
+    _regressor(axes, blocks, card)
+    _pictures(axes, pair, exhibit.show_images)
+    _grid(axes, blocks.iloc[-1], card)
+    _transformer(axes, card, pair)
+    _ways(axes)
+    return figure, blocks
+
+
+def _median_pair(inputs: Inputs) -> dict[str, Any]:
+    with np.load(inputs["gallery"][0]) as arrays:
+        if "rank" not in arrays.files:
+            return {}
+        place = list(arrays["rank"]).index("median")
+        return {name: arrays[name][place] for name in ("moving", "fixed", "warped", "ddf")}
+
+
+def _text(axes: Any, x: float, y: float, text: str, **look: Any) -> None:
+    axes.text(x, y, text, **{"ha": "center", "va": "center", "fontsize": SMALL, "linespacing": 1.2, **look})
+
+
+def _box(axes: Any, x: float, y: float, width: float, height: float, **look: Any) -> None:
+    axes.add_patch(FancyBboxPatch((x, y), width, height, boxstyle="round,pad=0,rounding_size=0.06", **look))
+
+
+def _regressor(axes: Any, blocks: pd.DataFrame, card: dict[str, Any]) -> None:
+    """The blocks in a row, each as high as the side of what it puts out, in a frame of their own."""
+    _box(axes, LEFT - 0.2, 1.62, RIGHT - LEFT + 0.25, 2.6, facecolor="0.975", edgecolor="0.75", linewidth=0.8)
+    title = f"ConvNet regressor of the trained network: {card['parameters']:,} parameters"
+    _text(axes, (LEFT + RIGHT) / 2, 4.08, title, fontsize=FONT_SIZE)
+    kinds = list(dict.fromkeys(blocks["kind"]))
+    step = (RIGHT - LEFT) / len(blocks)
+    for place, row in enumerate(blocks.to_dict("records")):
+        x, side = LEFT + step * (place + 0.42), max(0.95 * row["height"] / blocks["height"].max(), 0.08)
+        fill = FILLS[kinds.index(row["kind"]) % len(FILLS)]
+        axes.add_patch(
+            Rectangle((x - 0.14, MIDDLE - side / 2), 0.28, side, facecolor=fill, edgecolor="0.3", linewidth=0.7)
+        )
+        if place:
+            _arrow(axes, (x - step + 0.16, MIDDLE), (x - 0.16, MIDDLE))
+        first = row["kind"].split(" + ")[0]
+        lines = [SHORT.get(first, first), row["kernel"]]
+        lines += [f"{row['inputs']} → {row['outputs']}"] if row["parameters"] else []
+        _text(axes, x, 3.92, "\n".join(lines), va="top")
+        below = f"{row['height']}×{row['width']}"
+        below += f"\n{row['parameters']:,} par." if row["parameters"] else ""
+        _text(axes, x, 2.4, below, va="top", color=GREY)
+    handles = [
+        Patch(facecolor=FILLS[i % len(FILLS)], edgecolor="0.3", linewidth=0.7, label=_words(k))
+        for i, k in enumerate(kinds)
+    ]
+    middle = ((LEFT + RIGHT) / 2 / WIDTH, 1.64 / HEIGHT)
+    axes.legend(
+        handles=handles,
+        loc="lower center",
+        bbox_to_anchor=middle,
+        ncols=3,
+        frameon=False,
+        fontsize=SMALL,
+        handlelength=1,
+    )
+
+
+def _words(kind: str) -> str:
+    types = kind.split(" + ")
+    text = ", ".join(WORDS.get(name, name) for name in types)
+    return f"{text}, linear" if types in (["Conv2d"], ["Linear"]) else text
+
+
+def _picture(axes: Any, x: float, y: float, image: Any, name: str, above: bool = False) -> None:
+    """An image, or an empty frame with its name where there is none to show."""
+    if image is not None:
+        axes.imshow(image, cmap="gray", vmin=0, vmax=1, extent=(x, x + SIDE, y, y + SIDE), interpolation="nearest")
+    axes.add_patch(Rectangle((x, y), SIDE, SIDE, facecolor="none", edgecolor="0.3", linewidth=0.7))
+    _text(axes, x + SIDE / 2, y + SIDE + 0.1 if above else y - 0.1, name, fontsize=FONT_SIZE)
+
+
+def _pictures(axes: Any, pair: dict[str, Any], show: bool) -> None:
+    shown = {name: pair[name][0] if show and pair else None for name in ("moving", "fixed", "warped")}
+    _picture(axes, 0.2, 3.1, shown["fixed"], "fixed", above=True)
+    _picture(axes, 0.2, 1.85, shown["moving"], "moving", above=True)
+    _picture(axes, 2.3, LOWER, shown["warped"], "warped")
+    axes.set(xlim=(0, WIDTH), ylim=(0, HEIGHT))
+
+
+def _grid(axes: Any, last: "pd.Series[Any]", card: dict[str, Any]) -> None:
+    """The control points at their places in the image."""
+    x, y = 7.35, MIDDLE - SIDE / 2
+    axes.add_patch(Rectangle((x, y), SIDE, SIDE, facecolor="white", edgecolor="0.3", linewidth=0.7))
+    rows, columns = int(last["height"]), int(last["width"])
+    across, down = ((np.arange(n) + 0.5) / n * SIDE for n in (columns, rows))
+    points = np.array([(x + a, y + d) for a in across for d in down])
+    axes.plot(*points.T, linestyle="none", marker=".", markersize=3.5, color="#0173B2", markeredgewidth=0)
+    spacing = card["image_shape"][-1] / columns
+    _text(axes, x + SIDE / 2, y + SIDE + 0.16, "control\npoints", fontsize=FONT_SIZE)
+    _text(axes, x + SIDE / 2, y - 0.06, f"{rows}×{columns}, spacing\n{spacing:g} px", va="top", color=GREY)
+
+
+def _transformer(axes: Any, card: dict[str, Any], pair: dict[str, Any]) -> None:
+    """From control points to the field, and from the field to the warped image and its loss."""
+    order = ORDERS.get(card["params"].get("order"), "")
+    for x, text in ((7.1, f"{order}\nB-spline\ntransformer".strip()), (3.8, "resampler"), (0.2, "loss\n−NCC")):
+        _box(axes, x, LOWER, 1.1 if x > 7 else SIDE, SIDE, facecolor="white", edgecolor="0.3", linewidth=0.9)
+        _text(axes, x + (0.55 if x > 7 else SIDE / 2), LOWER + SIDE / 2, text, fontsize=FONT_SIZE)
+    x = 5.45
+    axes.add_patch(Rectangle((x, LOWER), SIDE, SIDE, facecolor="white", edgecolor="0.3", linewidth=0.7))
+    height, width = card["modules"][-1]["shape"][-2:]
+    if pair:
+        scale = SIDE / max(height, width)
+        lines = [(x, LOWER + SIDE) + scale * (np.asarray(line) + 0.5) * (1, -1) for line in grid_lines(pair["ddf"])]
+        axes.add_collection(LineCollection(lines, colors=["#0173B2"], linewidths=0.5))
+    _text(axes, x + SIDE / 2, LOWER - 0.1, f"displacement field, {height}×{width}", fontsize=FONT_SIZE)
+
+
+def _arrow(axes: Any, start: tuple[float, float], end: tuple[float, float], **look: Any) -> None:
+    style = {"arrowstyle": "-|>", "color": "0.25", "linewidth": 0.9, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 7}
+    axes.annotate("", end, start, arrowprops=style | look)
+
+
+def _ways(axes: Any) -> None:
+    """What goes where. Dashed is the way back of the gradient."""
+    line: dict[str, Any] = {"color": "0.25", "linewidth": 0.9, "solid_capstyle": "butt"}
+    row = LOWER + SIDE / 2
+    for height in (3.1 + SIDE / 2, 1.85 + SIDE / 2):
+        axes.plot([0.2 + SIDE, 1.16, 1.16], [height, height, MIDDLE], **line)
+    _arrow(axes, (1.16, MIDDLE), (LEFT + 0.06, MIDDLE))
+    _arrow(axes, (RIGHT, MIDDLE), (7.33, MIDDLE))
+    _arrow(axes, (7.35 + SIDE / 2, 2.1), (7.35 + SIDE / 2, LOWER + SIDE + 0.02))
+    for start, end in ((7.1, 5.45 + SIDE), (5.45, 3.8 + SIDE), (3.8, 2.3 + SIDE), (2.3, 0.2 + SIDE)):
+        _arrow(axes, (start - 0.02, row), (end + 0.02, row))
+    # The moving image passes below the regressor to the resampler, the fixed one along the edge to the loss.
+    axes.plot([0.2 + SIDE / 2, 0.2 + SIDE / 2, 3.8 + SIDE / 2], [1.85, 1.52, 1.52], **line)
+    _arrow(axes, (3.8 + SIDE / 2, 1.52), (3.8 + SIDE / 2, LOWER + SIDE + 0.02))
+    axes.plot([0.2, 0.08, 0.08], [3.1 + SIDE / 2, 3.1 + SIDE / 2, row], **line)
+    _arrow(axes, (0.08, row), (0.19, row), mutation_scale=5)
+    _arrow(axes, (0.2 + SIDE - 0.05, LOWER + SIDE), (1.75, 1.6), linestyle="--", color="#D55E00")
+    _text(axes, 1.5, 1.28, "gradient", color="#D55E00", ha="left")

@@ -1,0 +1,94 @@
+"""Tables as a page shows them: numbers in few digits, a value with its interval in one cell, names for people."""
+
+import csv
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+# Columns that are text even where they look like a number.
+TEXT = ("group", "method", "device")
+# Headers for people. What is not listed is shown with blanks for underscores.
+LABELS = {
+    "ncc": "NCC",
+    "ncc_before": "NCC before",
+    "ncc_gain": "NCC gain",
+    "mse": "mean squared error",
+    "mae": "mean absolute error",
+    "ssim": "SSIM",
+    "field_error_mean": "mean field error",
+    "fold_share": "folded share",
+    "min_det": "smallest det J",
+    "mean_det": "mean det J",
+    "sdlogj": "SD of log det J",
+    "seconds_median": "median, s",
+    "seconds_min": "shortest, s",
+    "seconds_max": "longest, s",
+}
+INTERVAL = "95 % interval"
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
+_DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]*)?([eE][-+]?[0-9]+)?")
+
+
+def format_number(text: str) -> str:
+    """A number in a table: integers with thousands separators, decimals with four significant digits or to the unit.
+
+    An empty cell is a number that is undefined; what is no number, such as 007, stays as it is.
+    """
+    if _INTEGER.fullmatch(text):
+        return f"{int(text):,}"
+    if not _DECIMAL.fullmatch(text):
+        return text if text not in ("", "nan") else "undefined"
+    value = float(text)
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e15 else f"{value or 0.0:.4g}"
+
+
+def read_table(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of a CSV file."""
+    with open(path, encoding="utf-8", newline="") as file:
+        header, *rows = list(csv.reader(file))
+    return header, rows
+
+
+def shown_table(path: Path) -> dict[str, Any]:
+    """A CSV file as columns and rows to show, and its own text for the reader to copy.
+
+    Three columns X, X_low and X_high become one: the value, and its interval as `low to high`. A cell has its `text`,
+    its `interval` ("" where there is none) and the full number to sort by (None for text).
+    """
+    header, rows = read_table(path)
+    places = _columns(header)
+    return {
+        "columns": [
+            {
+                "label": LABELS.get(header[place], header[place].replace("_", " ")),
+                "interval": INTERVAL if ends else "",
+                "number": header[place] not in TEXT,
+            }
+            for place, ends in places
+        ],
+        "rows": [[_cell(row, place, ends, header[place] in TEXT) for place, ends in places] for row in rows],
+        "csv": path.read_text(encoding="utf-8"),
+    }
+
+
+def _columns(header: Sequence[str]) -> list[tuple[int, tuple[int, int] | None]]:
+    """Place of each column to show, with the places of its interval's ends where it has one."""
+    where = {name: place for place, name in enumerate(header)}
+    ends = {name: (where[f"{name}_low"], where[f"{name}_high"]) for name in header if _has_interval(name, where)}
+    hidden = {place for pair in ends.values() for place in pair}
+    return [(place, ends.get(name)) for place, name in enumerate(header) if place not in hidden]
+
+
+def _has_interval(name: str, names: Any) -> bool:
+    return f"{name}_low" in names and f"{name}_high" in names
+
+
+def _cell(row: Sequence[str], place: int, ends: tuple[int, int] | None, text: bool) -> dict[str, str | None]:
+    value = row[place]
+    low, high = (format_number(row[end]) for end in ends) if ends else ("", "")
+    return {
+        "text": value if text else format_number(value),
+        "interval": f"{low} to {high}" if ends and {low, high} != {"undefined"} else "",
+        "sort": value if not text and _DECIMAL.fullmatch(value) else None,
+    }

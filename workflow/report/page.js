@@ -1,0 +1,123 @@
+"use strict";
+// Everything here adds to pages that are whole without it.
+
+/** An element with attributes and children; attributes that are null are left out. */
+function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value !== null) element.setAttribute(name, value);
+  }
+  element.append(...children);
+  return element;
+}
+
+/** Value that a cell is sorted by: its full number, or its text. */
+function sortKey(cell) {
+  if (cell.dataset.sort !== undefined) return Number(cell.dataset.sort);
+  return cell.textContent.trim();
+}
+
+function compareKeys(first, second, down) {
+  const direction = down ? -1 : 1;
+  const numbers = [first, second].filter((key) => typeof key === "number").length;
+  if (numbers === 2) return (first - second) * direction;
+  // A number that is undefined comes last, whichever way the others go.
+  if (numbers === 1) return typeof first === "number" ? -1 : 1;
+  return first.localeCompare(second, "en", { numeric: true }) * direction;
+}
+
+function makeSortable(table) {
+  const heads = [...table.tHead.rows[0].cells];
+  heads.forEach((head, column) => {
+    const label = head.querySelector(".label") || head;
+    const button = make("button", { type: "button" }, ...label.childNodes);
+    label.append(button);
+    button.addEventListener("click", () => {
+      const down = head.getAttribute("aria-sort") === "ascending";
+      heads.forEach((other) => other.removeAttribute("aria-sort"));
+      head.setAttribute("aria-sort", down ? "descending" : "ascending");
+      const body = table.tBodies[0];
+      const key = (row) => sortKey(row.cells[column]);
+      body.append(...[...body.rows].sort((a, b) => compareKeys(key(a), key(b), down)));
+    });
+  });
+}
+
+/** The old way to copy, for browsers that refuse the clipboard to pages opened from a file. */
+function copyBySelection(text) {
+  const area = make("textarea", { readonly: "", class: "by-hand" });
+  area.value = text;
+  document.body.append(area);
+  area.select();
+  let done = false;
+  try {
+    done = document.execCommand("copy");
+  } catch {
+    done = false;
+  }
+  area.remove();
+  return done;
+}
+
+async function copyText(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return copyBySelection(text);
+  }
+}
+
+/** A button that copies `text`, and says so; where nothing can be copied it shows the text, selected. */
+function copyButton(label, text) {
+  const button = make("button", { type: "button", class: "tool copy" }, label);
+  const said = make("span", { class: "said", role: "status" });
+  const place = make("div", { class: "copying" }, button, said);
+  button.addEventListener("click", async () => {
+    const done = await copyText(text);
+    button.focus();
+    said.textContent = done ? "Copied." : "The browser does not let this page copy; the text is below, selected.";
+    if (!done && !place.querySelector("textarea")) {
+      const area = make("textarea", { readonly: "", class: "by-hand", "aria-label": label });
+      area.value = text;
+      place.append(area);
+      area.select();
+    }
+  });
+  return place;
+}
+
+/** The CSV text of a table that brings none: full numbers where cells have them. */
+function csvOf(table) {
+  const field = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+  const value = (cell) => cell.dataset.sort ?? cell.textContent.replace(/\s+/g, " ").trim();
+  return [...table.rows].map((row) => [...row.cells].map((cell) => field(value(cell))).join(",") + "\n").join("");
+}
+
+document.querySelectorAll("table.data").forEach((table) => {
+  const region = table.parentElement;
+  if (!region.nextElementSibling?.matches("script.csv")) {
+    const what = region.getAttribute("aria-label").replace("Table: ", "");
+    region.after(make("script", { type: "application/json", class: "csv", "data-what": what }, JSON.stringify(csvOf(table))));
+  }
+  if (table.tHead) makeSortable(table);
+});
+document.querySelectorAll("script.csv").forEach((data) => {
+  const what = data.dataset.what.startsWith("numbers") ? "Copy the numbers as CSV" : "Copy as CSV";
+  const place = copyButton(what, JSON.parse(data.textContent));
+  place.firstChild.setAttribute("aria-label", `${what}: ${data.dataset.what}`);
+  data.after(place);
+});
+document.querySelectorAll(".command pre").forEach((command) => {
+  const place = copyButton("Copy the command", command.textContent);
+  place.firstChild.setAttribute("aria-label", `Copy the command: ${command.dataset.what}`);
+  command.after(place);
+});
+
+// On paper nothing can be opened: records and sheets are printed open.
+let closed = [];
+window.addEventListener("beforeprint", () => {
+  closed = [...document.querySelectorAll("details:not([open])")];
+  closed.forEach((details) => details.setAttribute("open", ""));
+});
+window.addEventListener("afterprint", () => closed.forEach((details) => details.removeAttribute("open")));
