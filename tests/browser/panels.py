@@ -34,7 +34,7 @@ def random_panels(seed: int = 0) -> dict[str, Any]:
     for method, ranks in (("first", ("best", "median", "worst")), ("second", ("best", "median"))):
         for rank in ranks:
             images = {name: png_uri(random.random((SIZE, SIZE))) for name in ("moving", "fixed", "warped")}
-            lines = [[[x + 0.5, y + 0.5] for x in range(SIZE)] for y in range(0, SIZE, 3)]
+            lines = [[[x, y] for x in range(SIZE)] for y in range(0, SIZE, 3)]
             ids = {"pair_id": f"{method}-{rank}", "moving_id": f"m-{rank}", "fixed_id": "f-1", "group": "7"}
             numbers = {"ncc_before": 0.5, "ncc_after": random.random(), "fold_share": 0.0123}
             error = {"field_error": None if method == "second" else 0.25, "unit": "px"}

@@ -14,8 +14,8 @@ function radios(legend, name, choices, chosen, change) {
 }
 
 function drawGrid(svg, item) {
-  // The first pixel covers 0 to 1 in the coordinates of the lines.
-  svg.setAttribute("viewBox", `0 0 ${item.width} ${item.height}`);
+  // The centre of the first pixel is 0 in the coordinates of the lines, its edge -0.5.
+  svg.setAttribute("viewBox", `-0.5 -0.5 ${item.width} ${item.height}`);
   svg.setAttribute("preserveAspectRatio", "none");
   svg.replaceChildren(...item.grid.map((line) => {
     const polyline = document.createElementNS("http://www.w3.org/2000/svg", "polyline");
