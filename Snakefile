@@ -9,11 +9,7 @@ min_version("9.27")
 # Snakemake appends a script's folder to the search path, behind the environment's packages: without this, a reregister
 # that is installed from another checkout would be imported in place of this one.
 sys.path.insert(0, str(Path(workflow.basedir, "scripts")))
-os.environ.update(
-    PYTHONPATH=os.pathsep.join([sys.path[0], os.getenv("PYTHONPATH", "")]).rstrip(
-        os.pathsep
-    )
-)
+os.environ.update(PYTHONPATH=os.pathsep.join([sys.path[0], os.getenv("PYTHONPATH", "")]).rstrip(os.pathsep))
 
 
 configfile: Path(workflow.basedir, "config", "config.yaml")
@@ -68,7 +64,7 @@ rule benchmark:
 
 
 onstart:
-    claim_run_folder()
+    PLAN.claim_folder()
     CONSOLE.start()
 
 

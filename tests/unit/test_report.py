@@ -39,7 +39,8 @@ exhibits:
 choices: [{item: lr, paper: not stated, chosen: "0.001", evidence: habit}]
 claims:
   numbers:
-    - {id: table1, place: Table 1, experiment: scd, quantity: Dice, columns: [Dice], unit: mm, n: 15, definition: heart, values: {A: [0.62]}}
+    - {id: table1, place: Table 1, experiment: scd, quantity: Dice, columns: [Dice], unit: mm, n: 15,
+       definition: heart, values: {A: [0.62]}}
   claims:
     - {id: c1, place: abstract, experiment: mnist, quote: easy, test: NCC}
     - {id: c2, place: abstract, experiment: scd, quote: accurate, test: Dice}

@@ -15,16 +15,12 @@ rule measure_speed:
         mem_mb=4000,
         runtime=60,
     params:
-        model=SETTINGS.experiment("dirnet", "mnist")["methods"]["dirnet_bl"]["model"][
-            "params"
-        ],
+        model=SETTINGS.experiment("dirnet", "mnist")["methods"]["dirnet_bl"]["model"]["params"],
         training={
             key: SETTINGS.experiment("dirnet", "mnist")["training"][key]
             for key in ("batch", "optimiser", "loss", "padding")
         },
-        elastix=SETTINGS.experiment("dirnet", "mnist")["methods"]["elastix_bspline"][
-            "settings"
-        ],
+        elastix=SETTINGS.experiment("dirnet", "mnist")["methods"]["elastix_bspline"]["settings"],
         plan=plan_config(SETTINGS.config),
         determinism=SETTINGS.config["determinism"],
         code=code_of("measure_speed", ("models", "dirnet")),

@@ -7,10 +7,7 @@ for dataset, entry in SETTINGS.datasets.items():
         name:
             f"make_standin_{dataset}"
         output:
-            archives=[
-                f"<results>/data/{dataset}/standin/{file['name']}"
-                for file in entry["files"]
-            ],
+            archives=[f"<results>/data/{dataset}/standin/{file['name']}" for file in entry["files"]],
             truth=f"<results>/data/{dataset}/standin_truth.npz",
             receipt=f"<results>/receipts/data/make_standin/{dataset}.json",
         log:
@@ -33,7 +30,7 @@ for dataset, entry in SETTINGS.datasets.items():
 
 rule fetch_dataset:
     input:
-        members=members_of,
+        members=lambda wildcards: PLAN.members(wildcards.dataset),
     output:
         source="<results>/data/{dataset}/source.csv",
         receipt="<results>/receipts/data/fetch_dataset/{dataset}.json",
@@ -50,7 +47,7 @@ rule fetch_dataset:
         files=lambda wildcards: SETTINGS.datasets[wildcards.dataset]["files"],
         terms=lambda wildcards: SETTINGS.datasets[wildcards.dataset]["terms"],
         accepted=lambda wildcards: wildcards.dataset in SETTINGS.config["accept_terms"],
-        location=location_of,
+        location=lambda wildcards: PLAN.location(wildcards.dataset),
         code=code_of("fetch_dataset"),
         env=env_of("data"),
     script:
@@ -60,7 +57,7 @@ rule fetch_dataset:
 rule prepare_dataset:
     input:
         source="<results>/data/{dataset}/source.csv",
-        members=members_of,
+        members=lambda wildcards: PLAN.members(wildcards.dataset),
     output:
         images="<results>/data/{dataset}/images.npy",
         subjects="<results>/data/{dataset}/subjects.csv",
@@ -74,12 +71,12 @@ rule prepare_dataset:
         mem_mb=2000,
         runtime=60,
     params:
-        reader=lambda wildcards: SETTINGS.datasets[wildcards.dataset]["reader"],
+        reader=reader_of,
         mode=lambda wildcards: SETTINGS.mode(wildcards.dataset),
-        location=location_of,
+        location=lambda wildcards: PLAN.location(wildcards.dataset),
         code=lambda wildcards: code_of(
             "prepare_dataset",
-            ("data/readers", SETTINGS.datasets[wildcards.dataset]["reader"]),
+            ("data/readers", reader_of(wildcards)),
         ),
         env=env_of("data"),
     script:
@@ -89,7 +86,7 @@ rule prepare_dataset:
 rule pair_images:
     input:
         unpack(store_of),
-        truth=truth_of,
+        truth=lambda wildcards: PLAN.truth(dataset_of(wildcards)),
     output:
         pairs="<results>/{paper}/pairs/{experiment}.csv",
         pool="<results>/{paper}/pairs/{experiment}.pool.csv",
@@ -105,18 +102,14 @@ rule pair_images:
         runtime=30,
     params:
         split=lambda wildcards: experiment_of(wildcards)["split"],
-        own_split=lambda wildcards: SETTINGS.own_split(
-            experiment_of(wildcards)["dataset"]
-        ),
+        own_split=lambda wildcards: SETTINGS.own_split(dataset_of(wildcards)),
         pairs=lambda wildcards: experiment_of(wildcards)["pairs"],
-        standin=lambda wildcards: SETTINGS.datasets[
-            experiment_of(wildcards)["dataset"]
-        ]["reader"],
+        standin=reader_of,
         code=lambda wildcards: code_of(
             "pair_images",
             (
                 "data/standins",
-                SETTINGS.datasets[experiment_of(wildcards)["dataset"]]["reader"],
+                reader_of(wildcards),
             ),
         ),
         env=env_of("data"),

@@ -22,9 +22,7 @@ rule evaluate_registration:
         runtime=60,
     params:
         padding=lambda wildcards: training_of(wildcards)["padding"],
-        unit=lambda wildcards: SETTINGS.datasets[experiment_of(wildcards)["dataset"]][
-            "unit"
-        ],
+        unit=lambda wildcards: SETTINGS.datasets[dataset_of(wildcards)]["unit"],
         code=code_of("evaluate_registration"),
         env=env_of("evaluate"),
     script:
@@ -33,9 +31,7 @@ rule evaluate_registration:
 
 rule compare_methods:
     input:
-        metrics=lambda wildcards: results_of(
-            wildcards.paper, wildcards.experiment, "metrics"
-        ),
+        metrics=lambda wildcards: PLAN.results(wildcards.paper, wildcards.experiment, "metrics"),
     output:
         comparison="<results>/{paper}/metrics/{experiment}/comparison.csv",
         receipt="<results>/receipts/{paper}/compare_methods/{experiment}.json",

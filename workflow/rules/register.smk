@@ -5,7 +5,7 @@ rule register_pairs:
     input:
         unpack(store_of),
         pairs="<results>/{paper}/pairs/{experiment}.csv",
-        weights=weights_of,
+        weights=lambda wildcards: PLAN.parts("weights", **wildcards),
     output:
         fields="<results>/{paper}/fields/{experiment}/{method}_seed{seed}.npy",
         timing="<results>/{paper}/fields/{experiment}/{method}_seed{seed}.timing.csv",
@@ -15,7 +15,7 @@ rule register_pairs:
     benchmark:
         "<results>/{paper}/benchmarks/register_pairs/{experiment}/{method}_seed{seed}.tsv"
     wildcard_constraints:
-        method=one_of("network"),
+        method=one_of(SETTINGS.all_methods("network")),
     conda:
         "../../envs/torch.yaml"
     threads: 1
@@ -28,9 +28,7 @@ rule register_pairs:
         model=lambda wildcards: method_of(wildcards)["model"],
         device=SETTINGS.config["device"],
         determinism=SETTINGS.config["determinism"],
-        code=lambda wildcards: code_of(
-            "register_pairs", ("models", method_of(wildcards)["model"]["name"])
-        ),
+        code=lambda wildcards: code_of("register_pairs", ("models", method_of(wildcards)["model"]["name"])),
         env=env_of("torch"),
     script:
         "../../scripts/register_pairs.py"
@@ -49,7 +47,7 @@ rule run_elastix:
     benchmark:
         "<results>/{paper}/benchmarks/run_elastix/{experiment}/{method}_seed{seed}.tsv"
     wildcard_constraints:
-        method=one_of("elastix"),
+        method=one_of(SETTINGS.all_methods("elastix")),
     conda:
         "../../envs/elastix.yaml"
     threads: 1
@@ -77,7 +75,7 @@ rule run_ants:
     benchmark:
         "<results>/{paper}/benchmarks/run_ants/{experiment}/{method}_seed{seed}.tsv"
     wildcard_constraints:
-        method=one_of("ants"),
+        method=one_of(SETTINGS.all_methods("ants")),
     conda:
         "../../envs/ants.yaml"
     threads: 1
@@ -105,7 +103,7 @@ rule run_itk:
     benchmark:
         "<results>/{paper}/benchmarks/run_itk/{experiment}/{method}_seed{seed}.tsv"
     wildcard_constraints:
-        method=one_of("itk"),
+        method=one_of(SETTINGS.all_methods("itk")),
     conda:
         "../../envs/itk.yaml"
     threads: 1

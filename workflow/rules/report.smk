@@ -3,19 +3,19 @@
 
 rule build_report:
     input:
-        receipts=lambda wildcards: receipts_of(wildcards.paper),
-        sources=lambda wildcards: sources_of(wildcards.paper),
-        figures=lambda wildcards: pictures_of(wildcards.paper, "svg"),
-        numbers=lambda wildcards: pictures_of(wildcards.paper, "csv"),
+        receipts=lambda wildcards: PLAN.receipts(wildcards.paper),
+        sources=lambda wildcards: PLAN.sources(wildcards.paper),
+        figures=lambda wildcards: PLAN.pictures(wildcards.paper, "svg"),
+        numbers=lambda wildcards: PLAN.pictures(wildcards.paper, "csv"),
         panels=lambda wildcards: expand(
             "<results>/{paper}/figures/{exhibit}.panels.json",
             paper=wildcards.paper,
-            exhibit=exhibits_of(wildcards.paper, "gallery"),
+            exhibit=PLAN.exhibits(wildcards.paper, "gallery"),
         ),
         tables=lambda wildcards: expand(
             "<results>/{paper}/tables/{exhibit}.csv",
             paper=wildcards.paper,
-            exhibit=exhibits_of(wildcards.paper, "table"),
+            exhibit=PLAN.exhibits(wildcards.paper, "table"),
         ),
         templates=templates(),
     output:
@@ -32,7 +32,7 @@ rule build_report:
         mem_mb=1000,
         runtime=15,
     params:
-        context=report_context,
+        context=lambda wildcards: PLAN.page_context(wildcards.paper, workflow.config_settings.overwrite_config),
         code=code_of("build_report"),
         env=env_of("report"),
     script:
@@ -41,15 +41,9 @@ rule build_report:
 
 rule build_index:
     input:
-        manifests=expand(
-            "<results>/receipts/{paper}/manifest.json", paper=SETTINGS.papers
-        ),
-        pages=expand(
-            "<results>/receipts/{paper}/build_report.json", paper=SETTINGS.papers
-        ),
-        summaries=expand(
-            "<results>/receipts/{paper}/summary.json", paper=SETTINGS.papers
-        ),
+        manifests=expand("<results>/receipts/{paper}/manifest.json", paper=SETTINGS.papers),
+        pages=expand("<results>/receipts/{paper}/build_report.json", paper=SETTINGS.papers),
+        summaries=expand("<results>/receipts/{paper}/summary.json", paper=SETTINGS.papers),
         templates=templates(),
     output:
         page="<results>/report/index.html",
@@ -74,12 +68,8 @@ rule build_index:
 
 rule write_checksums:
     input:
-        receipts=[
-            receipt for paper in SETTINGS.papers for receipt in receipts_of(paper)
-        ],
-        pages=expand(
-            "<results>/receipts/{paper}/build_report.json", paper=SETTINGS.papers
-        ),
+        receipts=[receipt for paper in SETTINGS.papers for receipt in PLAN.receipts(paper)],
+        pages=expand("<results>/receipts/{paper}/build_report.json", paper=SETTINGS.papers),
         index="<results>/receipts/build_index.json",
     output:
         sums="<results>/SHA256SUMS",

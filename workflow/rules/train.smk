@@ -25,16 +25,13 @@ rule train_model:
     params:
         model=lambda wildcards: method_of(wildcards)["model"],
         schedule=lambda wildcards: {
-            key: training_of(wildcards)[key]
-            for key in ("iterations", "batch", "validate_every", "padding")
+            key: training_of(wildcards)[key] for key in ("iterations", "batch", "validate_every", "padding")
         },
         optimiser=lambda wildcards: training_of(wildcards)["optimiser"],
         loss=lambda wildcards: training_of(wildcards)["loss"],
         device=SETTINGS.config["device"],
         determinism=SETTINGS.config["determinism"],
-        code=lambda wildcards: code_of(
-            "train_model", ("models", method_of(wildcards)["model"]["name"])
-        ),
+        code=lambda wildcards: code_of("train_model", ("models", method_of(wildcards)["model"]["name"])),
         env=env_of("torch"),
     script:
         "../../scripts/train_model.py"
