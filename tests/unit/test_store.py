@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reregister.data.store import SUBJECT_COLUMNS, ImageStore, write_store
+from reregister.data.store import SUBJECT_COLUMNS, ImageStore, write_store, write_store_streaming
 from reregister.errors import ReregisterError
 
 
@@ -111,3 +111,30 @@ def test_open_says_what_is_wrong(paths, images, subjects):
     paths[1].write_text("")
     with pytest.raises(ReregisterError, match=r"subjects\.csv cannot be read"):
         ImageStore.open(*paths)
+
+
+def test_streaming_writes_the_same_bytes(paths, images, subjects, tmp_path):
+    subjects["affine"] = "1 0 0 1"
+    write_store(*paths, images, subjects)
+    again = tmp_path / "i.npy", tmp_path / "s.csv"
+    batches = ((images[rows].astype(np.float64), subjects[rows]) for rows in (slice(0, 3), slice(3, 4)))
+    write_store_streaming(*again, 4, batches)
+    assert [path.read_bytes() for path in paths] == [path.read_bytes() for path in again]
+
+
+def test_streaming_refuses(paths, images, subjects):
+    bad = images.copy()
+    bad[3, 0, 1, 1] = np.nan
+    for count, batches, said in [
+        (4, [(images[:3], subjects[:3])], "3 images where 4"),
+        (3, [(images[:2], subjects[:2]), (images[2:], subjects[2:])], "id 003 and on"),
+        (4, [(images[:3], subjects[:3]), (images[3:, :, 1:], subjects[3:])], "id d,e and on"),
+        (4, [(images, subjects[:3])], "for 3 subjects"),
+        (4, [(images[:3], subjects[:3]), (bad[3:], subjects[3:])], "Image d,e holds NaN"),
+        (4, [(images, subjects.assign(id=["a", "b", "a", "c"]))], "the id a twice"),
+        (4, [(images, subjects.drop(columns="split"))], "lacks the column"),
+        (0, [], "0 images where 0"),
+    ]:
+        with pytest.raises(ReregisterError, match=said):
+            write_store_streaming(*paths, count, batches)
+    assert list(paths[0].parent.iterdir()) == []

@@ -1,7 +1,7 @@
 """ImageStore: the images of one data set in one memory-mappable file, and a table that says whose they are."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from reregister.errors import ReregisterError
+from reregister.provenance.files import atomic_path
 from reregister.tables import read_frame, write_array, write_frame
 
 SUBJECT_COLUMNS = ("id", "group", "cluster", "split", "spacing", "source", "sha256")
@@ -42,10 +43,8 @@ class ImageStore:
             ) from None
         subjects = read_subjects(subjects_path)
         if len(images) != len(subjects):
-            raise ReregisterError(
-                f"{images_path} holds {len(images)} images but {subjects_path} {len(subjects)} rows; "
-                "prepare the data again."
-            )
+            lengths = f"{len(images)} images but {subjects_path} {len(subjects)} rows"
+            raise ReregisterError(f"{images_path} holds {lengths}; prepare the data again.")
         return cls(images, subjects)
 
     @cached_property
@@ -103,9 +102,7 @@ def read_subjects(path: str | os.PathLike[str]) -> pd.DataFrame:
     try:
         subjects = read_frame(path)
     except (OSError, ValueError) as error:
-        raise ReregisterError(
-            f"{path} cannot be read as a table of subjects ({error}); prepare the data again."
-        ) from None
+        raise ReregisterError(f"{path} cannot be read as a table of subjects ({error}); prepare them again.") from None
     _require_columns(subjects, path)
     return subjects
 
@@ -130,13 +127,58 @@ def write_store(
             "(N, C, *spatial) with one subject per image is needed."
         )
     _require_values(subjects, subjects_path)
+    _require_finite(array, subjects)
+    write_array(images_path, np.ascontiguousarray(array, dtype=np.float32))
+    _write_subjects(subjects_path, subjects)
+
+
+def write_store_streaming(
+    images_path: str | os.PathLike[str],
+    subjects_path: str | os.PathLike[str],
+    count: int,
+    batches: Iterable[tuple[NDArray[np.floating], pd.DataFrame]],
+) -> None:
+    """As `write_store`, for images that arrive in batches and need not fit into memory together.
+
+    count: images of all batches. batches: images (n, C, *spatial) and their n subjects; the first sets the shape. Raises
+    ReregisterError as `write_store`, for another shape (naming the id), and where the batches are not `count` images.
+    """
+    tables: list[pd.DataFrame] = []
+    filled, shape = 0, None
+    # Written in order, not through a map: where the disk is full, a map ends in a signal and a write in an error.
+    with atomic_path(images_path) as temporary, open(temporary, "wb") as file:
+        for images, subjects in batches:
+            _require_columns(subjects, subjects_path)
+            if shape is None:
+                shape = images.shape[1:]
+                header = {"descr": "<f4", "fortran_order": False, "shape": (count, *shape)}
+                np.lib.format.write_array_header_1_0(file, header)
+            if len(images) != len(subjects) or images.shape[1:] != shape or filled + len(images) > count:
+                raise ReregisterError(
+                    f"{images_path} cannot take images of shape {images.shape} for {len(subjects)} subjects (id "
+                    f"{subjects['id'].iloc[0]} and on): it holds {filled} of {count} images of shape {shape}."
+                )
+            _require_finite(images, subjects)
+            file.write(np.ascontiguousarray(images, dtype="<f4").tobytes())
+            filled += len(images)
+            tables.append(subjects)
+        if filled != count or not tables:
+            raise ReregisterError(f"{images_path} would hold {filled} images where {count} were announced.")
+        table = pd.concat(tables, ignore_index=True)
+        _require_values(table, subjects_path)
+    _write_subjects(subjects_path, table)
+
+
+def _write_subjects(path: str | os.PathLike[str], subjects: pd.DataFrame) -> None:
+    others = [column for column in subjects.columns if column not in SUBJECT_COLUMNS]
+    write_frame(path, subjects[[*SUBJECT_COLUMNS, *others]].astype(str))
+
+
+def _require_finite(images: NDArray[np.floating], subjects: pd.DataFrame) -> None:
     # Image by image: a mask of the whole array would take a quarter of its memory again.
-    for identity, image in zip(subjects["id"], array, strict=True):
+    for identity, image in zip(subjects["id"], images, strict=True):
         if not np.isfinite(image).all():
             raise ReregisterError(f"Image {identity} holds NaN or infinite values; check its source file.")
-    write_array(images_path, np.ascontiguousarray(array, dtype=np.float32))
-    others = [column for column in subjects.columns if column not in SUBJECT_COLUMNS]
-    write_frame(subjects_path, subjects[[*SUBJECT_COLUMNS, *others]].astype(str))
 
 
 def _require_columns(subjects: pd.DataFrame, path: str | os.PathLike[str]) -> None:

@@ -1,0 +1,178 @@
+"""One reading of SCD: cases with their frames, decoded slice by slice, and the masks of their contours."""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import TracebackType
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from reregister.data.archive import Archive
+from reregister.data.contours import contour_mask, points_outside
+from reregister.data.dicom import Frame, read_frame, require_alike
+from reregister.data.scd_contours import CaseContours
+from reregister.data.scd_layout import PHASES, Frames
+from reregister.errors import ReregisterError
+
+#: The label of the i-contours.
+CAVITY = "lv_cavity"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One patient: its role, frames by number N and contours."""
+
+    name: str
+    role: str
+    frames: Frames
+    contours: CaseContours
+
+    @property
+    def slices(self) -> int:
+        """Slices up to the last frame, incomplete ones included."""
+        return -(-max(self.frames) // PHASES)
+
+    def present(self, place: int) -> list[int]:
+        """Frames of slice `place` (from 0) that there are."""
+        return [n for n in range(place * PHASES + 1, (place + 1) * PHASES + 1) if n in self.frames]
+
+    def stored(self, place: int) -> list[int]:
+        """Frames of a slice that become images: all of a complete slice, the contoured ones of an incomplete one."""
+        present = self.present(place)
+        return present if len(present) == PHASES else [n for n in present if n in self.contours.endo]
+
+    def image_id(self, number: int) -> str:
+        """Id of a frame, slice and phase from 1: SC-HF-I-1_s03_p08."""
+        return f"{self.group(number)}_p{(number - 1) % PHASES + 1:02d}"
+
+    def group(self, number: int) -> str:
+        """Case and slice of a frame: SC-HF-I-1_s03."""
+        return f"{self.name}_s{(number - 1) // PHASES + 1:02d}"
+
+
+class Reading:
+    """What `read` found, decoded slice by slice while it is iterated; a context manager that closes the archives.
+
+    cases: with images, in the order of the patient table. count: images in all. report: deviations and choices, as
+    clauses; iterating and `labels` add to it.
+    """
+
+    def __init__(self, archive: Archive, cases: list[Case], sums: Mapping[str, str], report: list[str]) -> None:
+        self._archive, self._sums = archive, sums
+        self.cases, self.report = cases, report
+        self.count = sum(len(case.stored(place)) for case in cases for place in range(case.slices))
+
+    def __enter__(self) -> "Reading":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._archive.close()
+
+    @property
+    def slices(self) -> dict[str, int]:
+        """Slices by case, incomplete ones included."""
+        return {case.name: case.slices for case in self.cases}
+
+    @cached_property
+    def shape(self) -> tuple[int, ...]:
+        """(H, W) of the first frame."""
+        name = next(iter(self.cases[0].frames.values()))
+        return read_frame(self._archive.read(name), name).pixels.shape
+
+    def __iter__(self) -> Iterator[tuple[NDArray[np.float32], pd.DataFrame]]:
+        """Images float32 (n, 1, H, W) in [0, 1] of one slice after the other, and their n subjects.
+
+        Intensities: percentiles 1 and 99 of all frames of the slice become 0 and 1, beyond is cut off (papers.md 8.1).
+        Subjects: columns of every store, and slice and phase (from 1), mark (`ED`, `ES` or empty: the phase's part in
+        the case), complete (`yes` where all 20 phases are there) and slice_distance (mm). Raises ReregisterError for a
+        damaged file, one without spacing, and frames of unlike size or spacing within a case.
+        """
+        for case in self.cases:
+            first: dict[str, Frame] = {}
+            for place in range(case.slices):
+                if not case.stored(place):
+                    continue
+                data = {n: self._archive.read(case.frames[n]) for n in case.present(place)}
+                frames = {n: read_frame(content, case.frames[n]) for n, content in data.items()}
+                named = {case.frames[n]: frame for n, frame in frames.items()}
+                first = first or dict([next(iter(named.items()))])
+                require_alike({**first, **named})
+                self._check_headers(case, place, frames)
+                numbers = case.stored(place)
+                images = self._normalise(case, place, frames)[[case.present(place).index(n) for n in numbers]]
+                rows = [self._row(case, n, frames[n], data[n]) for n in numbers]
+                yield images[:, np.newaxis], pd.DataFrame(rows)
+
+    def labels(self) -> tuple[NDArray[np.uint8], pd.DataFrame]:
+        """Masks uint8 (M, H, W) of the cavity of every stored frame with an i-contour; M rows of id, label and unit.
+
+        A contour that leaves the image is cut off at its border; it and an empty mask are reported.
+        """
+        rows, masks = [], []
+        for case in self.cases:
+            for number in (n for place in range(case.slices) for n in case.stored(place) if n in case.contours.endo):
+                points = case.contours.endo[number]
+                masks.append(contour_mask(points, self.shape))
+                rows.append({"id": case.image_id(number), "label": CAVITY, "unit": "mm"})
+                if outside := points_outside(points, self.shape):
+                    self._note(
+                        f"{case.image_id(number)}: {outside} points of the contour leave the image, cut off there"
+                    )
+                if not masks[-1].any():
+                    self._note(f"{case.image_id(number)}: the contour encloses no pixel, the mask is empty")
+        table = pd.DataFrame(rows, columns=["id", "label", "unit"])
+        return np.array(masks, np.uint8).reshape(len(masks), *self.shape), table
+
+    def _note(self, remark: str) -> None:
+        if remark not in self.report:
+            self.report.append(remark)
+
+    def _check_headers(self, case: Case, place: int, frames: Mapping[int, Frame]) -> None:
+        """Report headers that contradict the file names, once a case."""
+        if len({frame.position for frame in frames.values()}) > 1:
+            self._note(f"{case.name}: slice {place + 1} has frames at different positions in its headers")
+        unlike = [n for n, frame in frames.items() if frame.instance not in (None, _number_in(case.frames[n]))]
+        if unlike:
+            self._note(f"{case.name}: InstanceNumber differs from the file names, whose numbers are taken")
+        if {frame.phases for frame in frames.values()} - {None, PHASES}:
+            self._note(f"{case.name}: the headers state another number of phases than {PHASES}")
+        if {frame.slice_distance_from for frame in frames.values()} != {"SpacingBetweenSlices"}:
+            self._note(f"{case.name}: no SpacingBetweenSlices, the slice distance is the thickness or unknown")
+
+    def _normalise(self, case: Case, place: int, frames: Mapping[int, Frame]) -> NDArray[np.float32]:
+        pixels = np.stack([frame.pixels for frame in frames.values()])
+        low, high = np.percentile(pixels, [1, 99])
+        if high <= low:
+            self._note(f"{case.name}: slice {place + 1} is of one grey value")
+            return np.zeros_like(pixels)
+        return np.clip((pixels - np.float32(low)) / np.float32(high - low), 0, 1, dtype=np.float32)
+
+    def _row(self, case: Case, number: int, frame: Frame, data: bytes) -> dict[str, str]:
+        name, phase = case.frames[number], (number - 1) % PHASES
+        source = self._archive.source(name)
+        if source not in self._sums and source != name:
+            raise ReregisterError(f"No sha256 is recorded for {source}; fetch the data set again.")
+        return {
+            "id": case.image_id(number),
+            "group": case.group(number),
+            "cluster": case.name,
+            "split": case.role,
+            "spacing": f"{frame.spacing[0]!r} {frame.spacing[1]!r}",
+            "source": source,
+            "sha256": self._sums.get(source) or hashlib.sha256(data).hexdigest(),
+            "slice": str((number - 1) // PHASES + 1),
+            "phase": str(phase + 1),
+            "mark": case.contours.mark(phase),
+            "complete": "yes" if len(case.present((number - 1) // PHASES)) == PHASES else "no",
+            "slice_distance": "" if frame.slice_distance is None else repr(frame.slice_distance),
+        }
+
+
+def _number_in(name: str) -> int:
+    return int(re.findall(r"\d+", name)[-1])
