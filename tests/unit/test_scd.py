@@ -9,8 +9,8 @@ import pytest
 
 from reregister.data.labels import LabelStore, scorable_groups, write_labels
 from reregister.data.readers.scd import ORIGINAL, check_counts, read
-from reregister.data.scd_contours import assign_phases, foreign_epicardium
-from reregister.data.scd_layout import ROLE_OF, SLICES, numbers_text
+from reregister.data.scd.contours import assign_phases, foreign_epicardium
+from reregister.data.scd.layout import ROLE_OF, SLICES, numbers_text
 from reregister.data.store import SUBJECT_COLUMNS, ImageStore, write_store_streaming
 from reregister.errors import ReregisterError
 from tests.unit.dicom_bytes import dicom_bytes

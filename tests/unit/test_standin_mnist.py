@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy.ndimage import center_of_mass, map_coordinates
 
-from reregister.data.digits import CROSSBAR, template
 from reregister.data.pairing import frozen_pairs, split_subjects
+from reregister.data.phantoms.digits import CROSSBAR, template
+from reregister.data.phantoms.velocity import Deformations, VelocityFields, pixel_grid
 from reregister.data.readers.mnist import FILES, ORIGINAL, read
 from reregister.data.standins.mnist import truth_ddf, write
-from reregister.data.velocity import Deformations, VelocityFields, pixel_grid
 from reregister.errors import ReregisterError
 from reregister.provenance.files import sha256_file
 

@@ -11,13 +11,13 @@ import pytest
 from scipy.ndimage import map_coordinates
 from skimage.draw import polygon2mask
 
-from reregister.data.cardiac import Beat, contraction, ellipse
-from reregister.data.cardiac_cases import PICKED, cases
-from reregister.data.cardiac_draws import BULGING, draw_patient, draw_slices
-from reregister.data.cardiac_members import contour_files, image_files
-from reregister.data.cine_files import Series, SeriesWriter, half_pixel_polygon
+from reregister.data.phantoms.cardiac import Beat, contraction, ellipse
+from reregister.data.phantoms.cardiac_cases import PICKED, cases
+from reregister.data.phantoms.cardiac_draws import BULGING, draw_patient, draw_slices
+from reregister.data.phantoms.cardiac_members import contour_files, image_files
+from reregister.data.phantoms.cine_files import Series, SeriesWriter, half_pixel_polygon
+from reregister.data.phantoms.velocity import jacobian_determinants, pixel_grid
 from reregister.data.standins.scd import CONTOUR_ARCHIVE, IMAGE_ARCHIVES, TABLE, truth_ddf, write
-from reregister.data.velocity import jacobian_determinants, pixel_grid
 from reregister.errors import ReregisterError
 
 NAMES = (*IMAGE_ARCHIVES, CONTOUR_ARCHIVE, TABLE)

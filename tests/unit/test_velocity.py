@@ -5,7 +5,7 @@ import pytest
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 
-from reregister.data.velocity import (
+from reregister.data.phantoms.velocity import (
     Deformations,
     VelocityFields,
     compose_ddf,
@@ -87,7 +87,7 @@ def test_blocks_do_not_show(monkeypatch):
     fields = _fields(5, 2)
     points = pixel_grid(SHAPES[2]).reshape(-1, 2)
     expected = exp_points(points, fields)
-    monkeypatch.setattr("reregister.data.velocity._BLOCK_POINTS", 100)
+    monkeypatch.setattr("reregister.data.phantoms.velocity._BLOCK_POINTS", 100)
     np.testing.assert_allclose(exp_points(points, fields), expected, atol=1e-12)
     own = np.stack([points + row for row in range(5)])
     single = np.stack([exp_points(own[row], fields.take([row]))[0] for row in range(5)])

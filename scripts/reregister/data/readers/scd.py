@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from reregister.data.archive import Archive
-from reregister.data.scd_contours import read_contours
-from reregister.data.scd_layout import (
+from reregister.data.scd.contours import read_contours
+from reregister.data.scd.layout import (
     PHASES,
     ROLE_OF,
     SERIES,
@@ -18,7 +18,7 @@ from reregister.data.scd_layout import (
     numbers_text,
     read_cases,
 )
-from reregister.data.scd_reading import Case, Reading
+from reregister.data.scd.reading import Case, Reading
 from reregister.errors import ReregisterError
 
 #: What the original holds: image size, and the slices of every case by its role in the 2009 challenge.

@@ -13,10 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from reregister.data.digits import CENTRE, draw_labels, draw_variants, template
 from reregister.data.idx import write_idx
-from reregister.data.readers.mnist import FILES, ORIGINAL
-from reregister.data.velocity import (
+from reregister.data.phantoms.digits import CENTRE, draw_labels, draw_variants, template
+from reregister.data.phantoms.velocity import (
     Deformations,
     Floats,
     VelocityFields,
@@ -25,6 +24,7 @@ from reregister.data.velocity import (
     jacobian_determinants,
     pixel_grid,
 )
+from reregister.data.readers.mnist import FILES, ORIGINAL
 from reregister.errors import ReregisterError
 from reregister.provenance.files import atomic_path
 

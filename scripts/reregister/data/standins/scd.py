@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from reregister.data.cardiac import Beat, pair_ddf
-from reregister.data.cardiac_cases import Case, cases
-from reregister.data.cardiac_draws import draw_patient, draw_slices
-from reregister.data.cardiac_members import contour_files, image_files
-from reregister.data.cine_files import add_member
-from reregister.data.velocity import pixel_grid
+from reregister.data.phantoms.cardiac import Beat, pair_ddf
+from reregister.data.phantoms.cardiac_cases import Case, cases
+from reregister.data.phantoms.cardiac_draws import draw_patient, draw_slices
+from reregister.data.phantoms.cardiac_members import contour_files, image_files
+from reregister.data.phantoms.cine_files import add_member
+from reregister.data.phantoms.velocity import pixel_grid
 from reregister.errors import ReregisterError
 from reregister.provenance.files import atomic_path
 

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from reregister.data.cardiac import REACH, Beat
-from reregister.data.cardiac_cases import INCOMPLETE, MISSING_FRAMES, Case
-from reregister.data.cardiac_draws import Patient, Slice, contours
-from reregister.data.cine_files import Series, SeriesWriter, contour_text, half_pixel_polygon
-from reregister.data.short_axis import PER_PIXEL, Ventricle, paint, sample
-from reregister.data.velocity import pixel_grid
+from reregister.data.phantoms.cardiac import REACH, Beat
+from reregister.data.phantoms.cardiac_cases import INCOMPLETE, MISSING_FRAMES, Case
+from reregister.data.phantoms.cardiac_draws import Patient, Slice, contours
+from reregister.data.phantoms.cine_files import Series, SeriesWriter, contour_text, half_pixel_polygon
+from reregister.data.phantoms.short_axis import PER_PIXEL, Ventricle, paint, sample
+from reregister.data.phantoms.velocity import pixel_grid
 
 #: Standard deviation of the noise, grey values; blood is 400.
 _NOISE = 7.0

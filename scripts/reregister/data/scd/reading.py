@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from reregister.data.archive import Archive
 from reregister.data.contours import contour_mask, points_outside
 from reregister.data.dicom import Frame, read_frame, require_alike
-from reregister.data.scd_contours import CaseContours
-from reregister.data.scd_layout import PHASES, Frames
+from reregister.data.scd.contours import CaseContours
+from reregister.data.scd.layout import PHASES, Frames
 from reregister.errors import ReregisterError
 
 #: The label of the i-contours.

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reregister.data.cardiac import Beat, contraction, ellipse, polar_curve
-from reregister.data.cardiac_cases import Case
-from reregister.data.short_axis import Chest, Ventricle
+from reregister.data.phantoms.cardiac import Beat, contraction, ellipse, polar_curve
+from reregister.data.phantoms.cardiac_cases import Case
+from reregister.data.phantoms.short_axis import Chest, Ventricle
 
 Floats = NDArray[np.floating[Any]]
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
-from reregister.data.cardiac import wobbled
+from reregister.data.phantoms.cardiac import wobbled
 
 Floats = NDArray[np.floating[Any]]
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from reregister.data.archive import Archive
 from reregister.data.contours import overlap_pixels, parse_contour, polygon_area
-from reregister.data.scd_layout import PHASES, Frames, numbers_text
+from reregister.data.scd.layout import PHASES, Frames, numbers_text
 
 #: Share of the endocardium that must lie within the epicardium of the same frame (datasets.md 4.3).
 INSIDE = 0.99
