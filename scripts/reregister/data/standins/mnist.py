@@ -6,7 +6,6 @@ within half a pixel of (14, 14). Nothing made from these files may be set beside
 """
 
 import os
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from reregister.data.idx import write_idx
 from reregister.data.phantoms.digits import CENTRE, draw_labels, draw_variants, template
+from reregister.data.phantoms.truth import read_truth, rows_of
 from reregister.data.phantoms.velocity import (
     Deformations,
     Floats,
@@ -44,6 +44,8 @@ _CUT = 1.0
 _SCATTER = 0.3
 _RENDER_STEPS = 3  # psi is then off by 6e-5 px at most, far below what a byte of grey can tell
 _IMAGES_AT_ONCE = 500
+#: What the truth file holds of a velocity field, in the order of its arguments.
+_FIELDS = ("linear", "sine", "centre", "origin", "extent")
 #: The sine part vanishes on the faces of this box, two pixels outside the image.
 _MARGIN = 2.0
 
@@ -100,27 +102,11 @@ def truth_ddf(
     have different templates (another digit, or a seven with and one without crossbar): their ddf is NaN.
     Raises ReregisterError for a file that is no truth file, an id that it lacks and a wrong shape.
     """
-    try:
-        with np.load(truth_path, allow_pickle=False) as file:
-            known = dict(file)
-        fields = VelocityFields(*(known[name] for name in ("linear", "sine", "centre", "origin", "extent")))
-        deformations = Deformations(fields, known["translation"])
-        kinds = list(zip(known["label"].tolist(), known["variant"].tolist(), strict=True))
-        rows = {identity: row for row, identity in enumerate(known["id"].tolist())}
-        size = tuple(known["shape"].tolist())
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise ReregisterError(
-            f"{truth_path} cannot be read as MNIST truth ({error}); make the stand-in again."
-        ) from None
-    if tuple(shape) != size:
-        raise ReregisterError(f"{truth_path} is the truth of images of {size} pixels, not {tuple(shape)}.")
-    unknown = [identity for identity in (*moving_ids, *fixed_ids) if identity not in rows]
-    if unknown:
-        raise ReregisterError(
-            f"{truth_path} has no image with the id {unknown[0]!r}; pairs and stand-in do not belong together."
-        )
-    moving = np.array([rows[identity] for identity in moving_ids], dtype=np.intp)
-    fixed = np.array([rows[identity] for identity in fixed_ids], dtype=np.intp)
+    known = read_truth(truth_path, "MNIST", (*_FIELDS, "translation", "label", "variant", "id", "shape"))
+    size = tuple(known["shape"].tolist())
+    moving, fixed = (rows_of(truth_path, known["id"].tolist(), ids, size, shape) for ids in (moving_ids, fixed_ids))
+    deformations = Deformations(VelocityFields(*(known[name] for name in _FIELDS)), known["translation"])
+    kinds = list(zip(known["label"].tolist(), known["variant"].tolist(), strict=True))
     exact = np.array([kinds[i] == kinds[j] for i, j in zip(moving, fixed, strict=True)], dtype=bool)
     ddf = np.full((len(exact), 2, *size), np.nan, dtype=np.float32)
     ddf[exact] = compose_ddf(deformations.take(moving[exact]), deformations.take(fixed[exact]), pixel_grid(size))

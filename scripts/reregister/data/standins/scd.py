@@ -19,6 +19,7 @@ from reregister.data.phantoms.cardiac_cases import Case, cases
 from reregister.data.phantoms.cardiac_draws import draw_patient, draw_slices
 from reregister.data.phantoms.cardiac_members import contour_files, image_files
 from reregister.data.phantoms.cine_files import add_member
+from reregister.data.phantoms.truth import read_truth, rows_of
 from reregister.data.phantoms.velocity import pixel_grid
 from reregister.errors import ReregisterError
 from reregister.provenance.files import atomic_path
@@ -89,26 +90,15 @@ def truth_ddf(
     are of different slices: their ddf is NaN.
     Raises ReregisterError for a file that is no truth file, an id that it lacks and a wrong shape.
     """
-    try:
-        with np.load(truth_path, allow_pickle=False) as file:
-            known = {name: file[name] for name in ("id", "size", *_MOTION)}
-        size = (int(known["size"]),) * 2
-        rows = {identity: row for row, identity in enumerate(known["id"].tolist())}
-    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
-        raise ReregisterError(f"{truth_path} cannot be read as SCD truth ({error}); make the stand-in again.") from None
-    if tuple(shape) != size:
-        raise ReregisterError(f"{truth_path} is the truth of images of {size} pixels, not {tuple(shape)}.")
-    unknown = [identity for identity in (*moving_ids, *fixed_ids) if identity not in rows]
-    if unknown:
-        raise ReregisterError(
-            f"{truth_path} has no image with the id {unknown[0]!r}; pairs and stand-in do not belong together."
-        )
+    known = read_truth(truth_path, "SCD", ("id", "size", *_MOTION))
+    size = (int(known["size"]),) * 2
+    rows = [rows_of(truth_path, known["id"].tolist(), ids, size, shape) for ids in (moving_ids, fixed_ids)]
     pairs = list(zip(moving_ids, fixed_ids, strict=True))
     exact = np.array([_slice_of(moving) == _slice_of(fixed) for moving, fixed in pairs], dtype=bool)
     ddf = np.full((len(pairs), 2, *size), np.nan, dtype=np.float32)
     grid = pixel_grid(size)
     for number in np.flatnonzero(exact):
-        moving, fixed = (Beat(*(known[name][rows[identity]] for name in _MOTION)) for identity in pairs[number])
+        moving, fixed = (Beat(*(known[name][chosen[number]] for name in _MOTION)) for chosen in rows)
         ddf[number] = pair_ddf(moving, fixed, grid)
     return ddf, exact
 
