@@ -8,7 +8,6 @@ from reregister.provenance.closure import SCRIPTS, code_digest
 from reregister.provenance.files import sha256_file
 from reregister.registry import module_name
 from reregister.settings import Settings
-from snakemake.exceptions import WorkflowError
 
 
 def load_plan():
@@ -20,7 +19,8 @@ def load_plan():
             plan.members(dataset)
         return plan
     except ReregisterError as error:
-        raise WorkflowError(str(error)) from None
+        # Not a WorkflowError: Snakemake would put the lines of this file around the sentence.
+        sys.exit(f"error: {error}")
 
 
 @cache
