@@ -46,4 +46,4 @@ def write_array(path: str | os.PathLike[str], array: np.ndarray) -> None:
 def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Any]) -> None:
     """Write named arrays as .npz (stored without times, so the same arrays give the same bytes)."""
     with atomic_path(path) as temporary:
-        np.savez(temporary, **arrays)
+        np.savez(temporary, allow_pickle=False, **arrays)

@@ -26,7 +26,7 @@ from reregister.data.phantoms.velocity import (
 )
 from reregister.data.readers.mnist import FILES, ORIGINAL
 from reregister.errors import ReregisterError
-from reregister.provenance.files import atomic_path
+from reregister.tables import write_arrays
 
 SHAPE = (28, 28)
 MODES = (3, 3)
@@ -87,8 +87,7 @@ def write(outputs: Mapping[str, Path], truth: Path, n_train: int, n_test: int, s
         "template_centre": np.full(2, CENTRE),
         "shape": np.array(SHAPE),
     }
-    with atomic_path(truth) as temporary, open(temporary, "wb") as file:
-        np.savez(file, allow_pickle=False, **arrays, **{name: np.array(value) for name, value in statistics.items()})
+    write_arrays(truth, arrays | statistics)
     return statistics
 
 

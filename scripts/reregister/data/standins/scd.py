@@ -23,6 +23,7 @@ from reregister.data.phantoms.truth import read_truth, rows_of
 from reregister.data.phantoms.velocity import pixel_grid
 from reregister.errors import ReregisterError
 from reregister.provenance.files import atomic_path
+from reregister.tables import write_arrays
 
 IMAGE_ARCHIVES = tuple(f"SCD_IMAGES_{number:02d}.zip" for number in range(1, 6))
 CONTOUR_ARCHIVE, TABLE = "SCD_ManualContours.zip", "scd_patientdata.csv"
@@ -75,8 +76,7 @@ def write(
             opened.close()
     statistics = _statistics(list(beats.values()))
     arrays = {name: np.array([getattr(beat, name) for beat in beats.values()]) for name in _MOTION}
-    with atomic_path(truth) as temporary, open(temporary, "wb") as file:
-        np.savez(file, allow_pickle=False, id=np.array(list(beats)), size=np.array(size), **arrays, **statistics)
+    write_arrays(truth, {"id": np.array(list(beats)), "size": np.array(size)} | arrays | statistics)
     return statistics
 
 
