@@ -1,10 +1,40 @@
-"""Reading the model card that lies beside the weights. No torch: pages and figures read it too."""
+"""The model card that lies beside the weights. No torch: pages and figures read it too."""
 
 import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from reregister.errors import ReregisterError
+
+#: What becomes 0 and 1 before a network sees an image, by the word of a dataset's config.
+INTENSITIES = {"unit_range": "byte / 255", "percentiles": "percentiles 1 and 99 of the slice to 0 and 1"}
+
+
+def describe_data(
+    dataset: str, intensities: str, unit: str, spacings: Iterable[Sequence[float]], padding: str
+) -> dict[str, Any]:
+    """What a card says of the training images, so that other images can be given to the network in the same form.
+
+    intensities: a word of `INTENSITIES`. unit: mm or px. spacings: (N, ndim), of the images, in that unit; the card keeps
+    the smallest and the largest along each axis. padding: border or zeros, what lay outside of the moving image.
+    Raises ReregisterError for an unknown word.
+    """
+    for name, value, allowed in (
+        ("intensities", intensities, tuple(INTENSITIES)),
+        ("unit", unit, ("mm", "px")),
+        ("padding", padding, ("border", "zeros")),
+    ):
+        if value not in allowed:
+            raise ReregisterError(f"{name} of {dataset} is {value!r}; give one of {', '.join(allowed)}")
+    return {
+        "dataset": dataset,
+        "intensities": intensities,
+        "scaling": INTENSITIES[intensities],
+        "unit": unit,
+        "spacing": [[float(min(axis)), float(max(axis))] for axis in zip(*spacings, strict=True)],
+        "padding": padding,
+    }
 
 
 def read_card(path: Path) -> dict[str, Any]:

@@ -30,6 +30,25 @@ def show_progress(run_folder: Path, every: float | None = None) -> int:
             return 0
 
 
+def register_images(options: argparse.Namespace) -> int:
+    """Register a user's own pair and say what was done. Raises ReregisterError as `register_pair`."""
+    # Torch and SimpleITK take seconds to load, which no other command should wait for.
+    from reregister.pair.register import register_pair, report
+
+    record, paths = register_pair(
+        options.model,
+        options.moving,
+        options.fixed,
+        options.out,
+        resample=options.resample,
+        by_index=options.by_index,
+        device=options.device,
+        force=options.force,
+    )
+    print("\n".join(report(record, paths)))
+    return 0
+
+
 def _newest_run() -> Path:
     runs = sorted(Path("results").glob("*/run.json"), key=lambda path: path.stat().st_mtime)
     return runs[-1].parent if runs else Path("results", "demo")
@@ -41,6 +60,40 @@ def _seconds(text: str) -> float:
     if not 0.1 <= value <= 86_400:
         raise argparse.ArgumentTypeError("give seconds between 0.1 and 86400")
     return value
+
+
+def _add_register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    register = commands.add_parser(
+        "register",
+        help="register a pair of your own images with a trained network",
+        description="Register a pair of your own images (NIfTI, DICOM, PNG) with a trained network. Writes field.nii.gz, "
+        "a displacement field that SimpleITK and ANTs apply, the warped image as warped.nii.gz or, of PNGs, warped.png, "
+        "and register.json, which says what was done.",
+    )
+    register.add_argument(
+        "--model",
+        type=Path,
+        required=True,
+        metavar="WEIGHTS",
+        help="a .safetensors file of a run, such as results/demo/dirnet/models/mnist/dirnet_bl/7_seed0.safetensors",
+    )
+    register.add_argument("moving", type=Path, metavar="MOVING", help="the image to be warped")
+    register.add_argument("fixed", type=Path, metavar="FIXED", help="the image that it is brought to")
+    register.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where the three files are written")
+    unlike = register.add_mutually_exclusive_group()
+    unlike.add_argument(
+        "--resample",
+        action="store_true",
+        help="bring moving onto the grid of fixed first, by their places in space, where size, spacing or place differ",
+    )
+    unlike.add_argument(
+        "--by-index",
+        action="store_true",
+        help="where only the places differ, take pixels of like index for the same",
+    )
+    register.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto")
+    register.add_argument("--force", action="store_true", help="write over the files of an earlier call")
+    register.set_defaults(command=register_images)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -55,6 +108,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--watch", type=_seconds, nargs="?", const=5.0, metavar="SECONDS", help="show it again, every 5 s if not said"
     )
     progress.set_defaults(command=lambda options: show_progress(options.run_folder or _newest_run(), options.watch))
+    _add_register(commands)
     options = parser.parse_args(arguments)
     try:
         status: int = options.command(options)

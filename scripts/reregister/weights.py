@@ -34,8 +34,8 @@ def list_modules(model: nn.Module, shape: Sequence[int]) -> list[dict[str, Any]]
     """The modules of a registration network in the order in which they work, found by passing one pair through it.
 
     shape: (C, *spatial) of the images it was trained on. One entry for each module without parts, and a last one, named
-    "", for the whole: name, type, kernel (per axis) and channels in and out where it has them, else None; number of
-    trainable parameters; shape of its output without the batch. The network is left as it was.
+    "", for the whole: name, type, kernel (per axis) and channels in and out where it has them, else None (of a dense
+    layer its features); number of trainable parameters; shape of its output without the batch. The network is left as it was.
     """
     found: list[dict[str, Any]] = []
 
@@ -46,8 +46,8 @@ def list_modules(model: nn.Module, shape: Sequence[int]) -> list[dict[str, Any]]
                 "name": name,
                 "type": type(module).__name__,
                 "kernel": [kernel] * (len(shape) - 1) if isinstance(kernel, int) else kernel and list(kernel),
-                "inputs": getattr(module, "in_channels", None),
-                "outputs": getattr(module, "out_channels", None),
+                "inputs": getattr(module, "in_channels", getattr(module, "in_features", None)),
+                "outputs": getattr(module, "out_channels", getattr(module, "out_features", None)),
                 "parameters": count_parameters(module),
                 "shape": list(output.shape[1:]),
             }
@@ -72,9 +72,19 @@ def list_modules(model: nn.Module, shape: Sequence[int]) -> list[dict[str, Any]]
 
 
 def make_card(
-    model: nn.Module, name: str, params: Mapping[str, Any], recipe_id: str, trained_on: str, shape: Sequence[int]
+    model: nn.Module,
+    name: str,
+    params: Mapping[str, Any],
+    recipe_id: str,
+    trained_on: str,
+    shape: Sequence[int],
+    data: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """What a weights file says of itself. shape: (C, *spatial) of the images it was trained on."""
+    """What a weights file says of itself.
+
+    shape: (C, *spatial) of the images it was trained on. data: what `card.describe_data` says of them; without it the
+    network cannot be given images of a user.
+    """
     return {
         "architecture": name,
         "params": dict(params),
@@ -83,6 +93,7 @@ def make_card(
         "image_shape": list(shape),
         "modules": list_modules(model, shape),
         "trained_on": trained_on,
+        "data": None if data is None else dict(data),
         "recipe_id": recipe_id,
     }
 
@@ -127,7 +138,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 def save_model(path: Path, card_path: Path, model: nn.Module, card: Mapping[str, Any]) -> None:
     """Write the weights with the card in their header, and the card as a text beside them."""
     save_tensors(path, model.state_dict(), card)
-    keys = ("architecture", "params", "parameters", "trained_on", "recipe_id", "image_shape", "modules")
+    keys = ("architecture", "params", "parameters", "trained_on", "data", "recipe_id", "image_shape", "modules")
     front = {**{key: card[key] for key in keys}, "license": "apache-2.0"}
     # YAML, as model cards have it, and JSON line by line: what reads the one or the other can read it.
     lines = ["---", *(f"{key}: {json.dumps(value)}" for key, value in front.items()), "---", ""]

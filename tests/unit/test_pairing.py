@@ -1,4 +1,4 @@
-"""Roles and frozen pairs."""
+"""Frozen pairs and the training pool."""
 
 import os
 import subprocess
@@ -10,10 +10,14 @@ import pandas as pd
 import pytest
 
 from reregister.data import pairing
-from reregister.data.pairing import PAIR_COLUMNS, TRAINING_RULE, frozen_pairs, split_subjects, training_pool
+from reregister.data.pairing import PAIR_COLUMNS, POOLS, frozen_pairs, pairs_in_pool, training_pool
+from reregister.data.readers.scd import read
+from reregister.data.roles import split_subjects
 from reregister.errors import ReregisterError
 
 SIXTH = {"name": "last_of_train", "fraction": "1/6"}
+POOL, DISTINCT = {"name": "ordered_pairs_within_group"}, {"name": "ordered_distinct_pairs_within_group"}
+BETWEEN = {"name": "between_marks", "marks": ["ED", "ES"]}
 
 
 def _subjects(n_train=60, n_test=20, groups=("1", "7"), drop=()):
@@ -34,44 +38,11 @@ def roles(subjects):
     return split_subjects(subjects, SIXTH)
 
 
-def test_last_sixth_in_file_order(subjects, roles):
-    assert roles.index.equals(subjects.index)
-    assert roles.tolist() == ["train"] * 50 + ["validation"] * 10 + ["test"] * 20
-
-
-def test_other_fractions(subjects):
-    assert (split_subjects(subjects, {"name": "last_of_train", "fraction": 0.5}) == "validation").sum() == 30
-    for bad in ("0", "1", "7/6", "-1/6", "a sixth", "1/0", None):
-        with pytest.raises(ReregisterError, match="fraction between 0 and 1"):
-            split_subjects(subjects, {"name": "last_of_train", "fraction": bad})
-
-
 def test_unknown_rules_are_named(subjects, roles):
-    with pytest.raises(ReregisterError, match="'lst_of_train' is unknown; allowed are last_of_train"):
-        split_subjects(subjects, {"name": "lst_of_train"})
     with pytest.raises(ReregisterError, match="None is unknown; allowed are one_fixed_per_group, random"):
         frozen_pairs(subjects, roles, {"per_group": 3}, 0)
-
-
-def test_own_lists_replace_the_rule(subjects):
-    lists = {"train": ["test-00003", "train-00059"], "test": ["train-00000"], "validation": []}
-    roles = split_subjects(subjects, SIXTH, lists)
-    assert roles[roles != ""].to_dict() == {559: "train", 563: "train", 500: "test"}
-    assert (roles == "").sum() == 77
-
-
-@pytest.mark.parametrize(
-    ("lists", "words"),
-    [
-        ({"train": ["train-00000", "train-60000"]}, "'train-60000', which the data do not have"),
-        ({"train": ["train-00001"], "test": ["train-00001"]}, r"'train-00001' is listed twice \(train and test\)"),
-        ({"test": ["train-00001", "train-00001"]}, r"twice \(test and test\)"),
-        ({"training": ["train-00001"]}, "role 'training'; allowed are train, validation, test"),
-    ],
-)
-def test_bad_lists(subjects, lists, words):
-    with pytest.raises(ReregisterError, match=words):
-        split_subjects(subjects, SIXTH, lists)
+    with pytest.raises(ReregisterError, match="'all' is unknown; allowed are ordered_pairs_within_group, ordered_dis"):
+        training_pool(subjects, roles, {"name": "all"})
 
 
 def test_one_fixed_per_group(subjects, roles):
@@ -100,7 +71,7 @@ def test_limit_is_a_prefix(subjects, roles):
 
 
 @pytest.mark.parametrize("per_group", [5, 90, 91, 200])
-def test_random_pairs(subjects, roles, per_group):
+def test_random_within_group(subjects, roles, per_group):
     pairs = frozen_pairs(subjects, roles, {"name": "random_within_group", "per_group": per_group}, seed=3)
     assert pairs.groupby("group").size().to_dict() == {"1": per_group, "7": per_group}
     assert (pairs["moving"] != pairs["fixed"]).all()
@@ -112,7 +83,7 @@ def test_random_pairs(subjects, roles, per_group):
     assert (pairs["moving"].map(group) == pairs["fixed"].map(group)).all()
 
 
-def test_random_pairs_are_uniform():
+def test_random_within_group_is_uniform():
     few = _subjects(n_train=6, n_test=4, groups=("7",))
     roles = split_subjects(few, SIXTH)
     counts = np.zeros((4, 4))
@@ -163,28 +134,253 @@ def test_pairs_are_the_same_in_every_process(subjects, roles, tmp_path):
     assert outputs[0].strip() == here.to_csv(index=False).strip()
 
 
-def test_other_splits_and_groups(subjects, roles):
-    rule = {"name": "random_within_group", "per_group": 3, "split": "validation", "groups": ["7"]}
+def test_other_splits(subjects, roles):
+    rule = {"name": "random_within_group", "per_group": 3, "split": "validation"}
     pairs = frozen_pairs(subjects, roles, rule, seed=0)
-    assert len(pairs) == 3
-    assert set(pairs["group"]) == {"7"}
+    assert pairs.groupby("group").size().to_dict() == {"1": 3, "7": 3}
+    assert set(pairs["split"]) == {"validation"}
     validation = set(subjects.loc[roles == "validation", "id"])
     assert set(pairs["moving"]) | set(pairs["fixed"]) <= validation
 
 
-def test_training_pool(subjects, roles):
-    pool = training_pool(subjects, roles)
-    assert list(pool.columns) == ["id", "group", "rule"]
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"name": "one_fixed_per_group"},
+        {"name": "random_within_group", "per_group": 3},
+        {"name": "random_pairs", "count": 3},
+        {"name": "between_marks", "marks": ["ED", "ES"]},
+    ],
+)
+def test_without_validation_images_there_are_no_validation_pairs(subjects, rule):
+    roles = split_subjects(subjects, SIXTH, {"train": list(subjects["id"][:40]), "test": list(subjects["id"][40:])})
+    none = frozen_pairs(subjects, roles, {**rule, "split": "validation"}, seed=0)
+    assert tuple(none.columns) == PAIR_COLUMNS
+    assert none.empty
+    with pytest.raises(ReregisterError):
+        frozen_pairs(subjects, roles.replace("test", ""), {**rule, "split": "test"}, seed=0)
+
+
+@pytest.mark.parametrize("name", POOLS)
+def test_training_pool(subjects, roles, name):
+    pool = training_pool(subjects, roles, {"name": name})
+    assert list(pool.columns) == ["id", "group", "cluster", "rule"]
     assert set(pool["id"]) == set(subjects.loc[roles == "train", "id"])
-    assert set(pool["rule"]) == {TRAINING_RULE} == {"ordered_pairs_within_group"}
-    assert set(training_pool(subjects, roles, groups=["7"])["group"]) == {"7"}
+    assert (pool["cluster"] == "c" + pool["id"]).all()
+    assert set(pool["rule"]) == {name}
+    # Two digits of 25 training images each.
+    assert (
+        pairs_in_pool(pool) == {"ordered_pairs_within_group": 1250, "ordered_distinct_pairs_within_group": 1200}[name]
+    )
 
 
 def test_groups_too_small(subjects):
     roles = split_subjects(subjects, SIXTH, {"train": ["train-00000", "train-00002", "train-00001"]})
     with pytest.raises(ReregisterError, match=r"Group 7 has 1 image\(s\) in the split train"):
-        training_pool(subjects, roles)
+        training_pool(subjects, roles, POOL)
+    # Digit 1 has no test image; one that lies in a single split as a whole is no business of the others.
+    lists = {"train": list(subjects["id"][:4]), "validation": ["train-00010"], "test": ["test-00001", "test-00003"]}
     with pytest.raises(ReregisterError, match=r"Group 1 has 0 image\(s\) in the split test"):
-        frozen_pairs(subjects, roles, {"name": "one_fixed_per_group"}, 0)
+        frozen_pairs(subjects, split_subjects(subjects, SIXTH, lists), {"name": "one_fixed_per_group"}, 0)
+    alone = split_subjects(subjects, SIXTH, {**lists, "validation": ["train-00011"]})
+    assert set(frozen_pairs(subjects, alone, {"name": "one_fixed_per_group"}, 0)["group"]) == {"7"}
     with pytest.raises(ReregisterError, match="No image has a role"):
-        training_pool(subjects, split_subjects(subjects, SIXTH, {}))
+        training_pool(subjects, split_subjects(subjects, SIXTH, {}), POOL)
+
+
+def cine(cases, phases=20, first_incomplete=0):
+    """A table like that of SCD: cases {name: (role, slices)}, each slice a group with ED in phase 1 and ES in phase 8.
+
+    first_incomplete: so many slices of each case have these two phases alone.
+    """
+    rows = []
+    for case, (role, slices) in cases.items():
+        for place in range(slices):
+            whole = place >= first_incomplete
+            for phase in range(phases) if whole else (0, 7):
+                group = f"{case}_s{place + 1:02d}"
+                mark = {0: "ED", 7: "ES"}.get(phase, "")
+                row = {"id": f"{group}_p{phase + 1:02d}", "group": group, "cluster": case, "split": role, "mark": mark}
+                rows.append({**row, "complete": "yes" if whole else "no"})
+    return pd.DataFrame(rows)
+
+
+def marked(table):
+    return set(table.loc[table["mark"] != "", "id"])
+
+
+def test_complete_slices_give_the_pairs_of_the_paper():
+    # datasets.md section 4: 183 slices of the 15 training cases, 20 phases each, ordered pairs of two phases.
+    table = cine({f"case{n}": ("train", 12 if n < 13 else 13 if n == 13 else 14) for n in range(15)})
+    pool = training_pool(table, split_subjects(table, {"name": "official"}), DISTINCT)
+    assert pool["group"].nunique() == 183
+    assert pairs_in_pool(pool) == 183 * 20 * 19 == 69_540
+
+
+def test_incomplete_groups_are_not_trained_on_but_may_be_tested():
+    table = cine({"a": ("train", 3), "b": ("validation", 3), "c": ("test", 3)}, first_incomplete=1)
+    roles = split_subjects(table, {"name": "official"})
+    assert set(training_pool(table, roles, DISTINCT)["group"]) == {"a_s02", "a_s03"}
+    rule = {"name": "random_pairs", "count": 10_000, "split": "validation"}
+    validation = frozen_pairs(table, roles, rule, 0)
+    assert validation.groupby("group").size().to_dict() == {"b_s02": 380, "b_s03": 380}
+    test = frozen_pairs(table, roles, BETWEEN, 0, marked(table))
+    assert set(test["moving"].str[:5]) == {"c_s01", "c_s02", "c_s03"}
+    nothing = cine({"a": ("train", 2), "b": ("validation", 2), "c": ("test", 4)}, first_incomplete=2)
+    roles = split_subjects(nothing, {"name": "official"})
+    with pytest.raises(ReregisterError, match="split train has no complete group of images"):
+        training_pool(nothing, roles, DISTINCT)
+    with pytest.raises(ReregisterError, match="split validation has no complete group of two images"):
+        frozen_pairs(nothing, roles, rule, 0)
+
+
+def test_random_pairs_of_unequal_groups():
+    table = cine({"a": ("validation", 2), "b": ("validation", 1), "c": ("train", 1)}).iloc[:-20]
+    table = table.drop(table.index[table["group"] == "a_s01"][3:]).set_index("id", drop=False)
+    roles = split_subjects(table, {"name": "official"})
+    rule = {"name": "random_pairs", "count": 300, "split": "validation"}
+    pairs = frozen_pairs(table, roles, rule, 4)
+    assert len(pairs) == 300
+    assert not pairs.duplicated(["moving", "fixed"]).any()
+    assert pairs["pair_id"].is_unique
+    assert (pairs["moving"] != pairs["fixed"]).all()
+    assert (table["group"][pairs["moving"]].to_numpy() == pairs["group"]).all()
+    assert (table["group"][pairs["fixed"]].to_numpy() == pairs["group"]).all()
+    pd.testing.assert_frame_equal(pairs, frozen_pairs(table, roles, rule, 4))
+    assert not pairs.equals(frozen_pairs(table, roles, rule, 5))
+    # All of them where more are asked for: 3 x 2 + 20 x 19 + 20 x 19.
+    everything = frozen_pairs(table, roles, {**rule, "count": 800}, 4)
+    assert everything.groupby("group").size().to_dict() == {"a_s01": 6, "a_s02": 380, "b_s01": 380}
+    assert not everything.duplicated(["moving", "fixed"]).any()
+
+
+def test_random_pairs_are_uniform_over_groups_of_unequal_size():
+    ids = ["a0", "a1", "b0", "b1", "b2"]
+    table = pd.DataFrame({"id": ids, "group": [name[0] for name in ids], "cluster": ids, "split": "test"})
+    roles = split_subjects(table, {"name": "official"})
+    counts = dict.fromkeys([(m, f) for m in ids for f in ids if m != f and m[0] == f[0]], 0)
+    assert len(counts) == 8
+    for seed in range(800):
+        for pair in frozen_pairs(table, roles, {"name": "random_pairs", "count": 1}, seed).itertuples():
+            counts[pair.moving, pair.fixed] += 1
+    # 100 expected in each of 8 cells; chi-square with 7 degrees of freedom, 99.9 % quantile 24.3.
+    assert sum((count - 100) ** 2 / 100 for count in counts.values()) < 24.3
+
+
+@pytest.mark.parametrize("count", [0, None, "8", 2.0, True])
+def test_random_pairs_need_a_count(subjects, roles, count):
+    with pytest.raises(ReregisterError, match="random_pairs needs a whole number of at least 1 as count"):
+        frozen_pairs(subjects, roles, {"name": "random_pairs", "count": count}, 0)
+
+
+def test_between_marks_both_ways():
+    table = cine({"a": ("test", 2), "b": ("test", 1), "c": ("train", 2)}).set_index(pd.Index(range(900, 1000)))
+    # Labels of other phases make no pairs, nor does a slice with one label alone.
+    labelled = (marked(table) | {"a_s01_p03", "a_s01_p04"}) - {"a_s02_p08"}
+    roles = split_subjects(table, {"name": "official"})
+    pairs = frozen_pairs(table, roles, BETWEEN, 0, labelled)
+    found = [tuple(row) for row in pairs[["pair_id", "moving", "fixed", "group", "cluster"]].to_numpy()]
+    assert found == [
+        ("test-ED-to-ES-00000", "a_s01_p01", "a_s01_p08", "ED to ES", "a"),
+        ("test-ED-to-ES-00001", "b_s01_p01", "b_s01_p08", "ED to ES", "b"),
+        ("test-ES-to-ED-00000", "a_s01_p08", "a_s01_p01", "ES to ED", "a"),
+        ("test-ES-to-ED-00001", "b_s01_p08", "b_s01_p01", "ES to ED", "b"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("count", "slices"),
+    [(1, ["a_s03", "b_s01"]), (2, ["a_s02", "a_s03", "b_s01", "b_s02"]), (None, [*"12345"]), (9, [*"12345"])],
+)
+def test_between_marks_from_the_middle_of_each_case(count, slices):
+    table = cine({"a": ("test", 5), "b": ("test", 2)})
+    roles = split_subjects(table, {"name": "official"})
+    pairs = frozen_pairs(table, roles, {**BETWEEN, "per_cluster": count}, 0, marked(table))
+    if slices == [*"12345"]:
+        slices = [f"a_s0{n}" for n in slices] + ["b_s01", "b_s02"]
+    for _, own in pairs.groupby("group"):
+        assert own["moving"].str[:5].tolist() == own["fixed"].str[:5].tolist() == slices
+
+
+def test_a_cycle_begins_at_its_mark():
+    table = cine({"a": ("train", 2), "b": ("test", 3), "c": ("test", 3)}, first_incomplete=0)
+    shifted = {"ED": "p19", "ES": "p06"}
+    for mark, phase in shifted.items():
+        table.loc[table["mark"] == mark, "mark"] = ""
+        table.loc[table["id"].str.endswith(phase), "mark"] = mark
+    roles = split_subjects(table, {"name": "official"})
+    pairs = frozen_pairs(table, roles, {"name": "cycle", "mark": "ED"}, 0, marked(table))
+    assert set(pairs["fixed"]) == {"b_s02_p19"}
+    assert pairs["moving"].tolist() == [f"b_s02_p{p:02d}" for p in [19, 20, *range(1, 19)]]
+    assert set(pairs["group"]) == {"b_s02"}
+    # Without labels in its first case it is the next one's; a label elsewhere than at the mark does not count.
+    labelled = {"b_s01_p06", "c_s03_p19"}
+    assert set(frozen_pairs(table, roles, {"name": "cycle", "mark": "ED"}, 0, labelled)["group"]) == {"c_s03"}
+
+
+def test_a_cycle_is_of_a_complete_slice_where_there_is_one():
+    table = cine({"a": ("test", 5)}, first_incomplete=4)
+    roles, rule = split_subjects(table, {"name": "official"}), {"name": "cycle", "mark": "ED"}
+    assert set(frozen_pairs(table, roles, rule, 0, marked(table))["group"]) == {"a_s05"}
+    fewer = table[table["complete"] == "no"]
+    pairs = frozen_pairs(fewer, roles[fewer.index], rule, 0, marked(fewer))
+    assert pairs["moving"].str[:5].tolist() == pairs["fixed"].str[:5].tolist() == ["a_s02", "a_s02"]
+
+
+def test_marks_that_cannot_be_paired_are_said(subjects, roles):
+    with pytest.raises(ReregisterError, match="between_marks needs images with marks, which this dataset has not"):
+        frozen_pairs(subjects, roles, BETWEEN, 0, set(subjects["id"]))
+    table = cine({"a": ("test", 1)})
+    own = split_subjects(table, {"name": "official"})
+    with pytest.raises(ReregisterError, match="split test has no group with labels at ED and ES"):
+        frozen_pairs(table, own, BETWEEN, 0, {"a_s01_p01"})
+    with pytest.raises(ReregisterError, match="split test has no group with labels at ED, so"):
+        frozen_pairs(table, own, {"name": "cycle", "mark": "ED"}, 0)
+    for rule, key in (("between_marks", "marks"), ("cycle", "mark")):
+        with pytest.raises(ReregisterError, match=f"{rule} needs {key}, the kind of images"):
+            frozen_pairs(table, own, {"name": rule}, 0, marked(table))
+    with pytest.raises(ReregisterError, match="per_cluster, not 0"):
+        frozen_pairs(table, own, {**BETWEEN, "per_cluster": 0}, 0, marked(table))
+
+
+@pytest.fixture(scope="module")
+def real(samples):
+    """Subjects of the real cases, their roles by own lists of patients, and the ids with labels."""
+    files = [path for path in sorted((samples / "scd").rglob("*")) if path.is_file()]
+    with read({path.relative_to(samples / "scd").as_posix(): path for path in files}, {}, {}) as reading:
+        subjects = pd.concat([table for _, table in reading], ignore_index=True)
+        labelled = set(reading.labels()[1]["id"])
+    lists = {"train": ["SC-HF-I-1"], "test": ["SC-HF-I-5", "SC-HF-I-2"]}
+    return subjects, split_subjects(subjects, {"name": "official"}, lists), labelled
+
+
+def test_training_pairs_of_a_real_case(real):
+    subjects, roles, _ = real
+    pool = training_pool(subjects, roles, DISTINCT)
+    assert set(pool["cluster"]) == {"SC-HF-I-1"}
+    assert pool.groupby("group").size().tolist() == [20] * 12
+    assert pairs_in_pool(pool) == 12 * 380 == 4560
+
+
+def test_test_pairs_of_real_cases(real):
+    subjects, roles, labelled = real
+    pairs = frozen_pairs(subjects, roles, BETWEEN, 2017, labelled)
+    assert pairs.groupby(["cluster", "group"]).size().to_dict() == {
+        (case, group): 9 for case in ("SC-HF-I-2", "SC-HF-I-5") for group in ("ED to ES", "ES to ED")
+    }
+    table = subjects.set_index("id")
+    for group, own in pairs.groupby("group"):
+        assert [set(table["mark"][own[side]]) for side in ("moving", "fixed")] == [{m} for m in group.split(" to ")]
+    assert (table["group"][pairs["moving"]].to_numpy() == table["group"][pairs["fixed"]].to_numpy()).all()
+    assert set(pairs["moving"]) <= labelled
+    random = {"name": "random_pairs", "count": 96, "split": "validation"}
+    assert frozen_pairs(subjects, roles, random, 2017, labelled).empty
+
+
+def test_cycle_of_a_real_case(real):
+    subjects, roles, labelled = real
+    pairs = frozen_pairs(subjects, roles, {"name": "cycle", "mark": "ED"}, 2017, labelled)
+    # SC-HF-I-2 lacks frames, so it is SC-HF-I-5, whose ED is phase 20.
+    assert set(pairs["fixed"]) == {f"{pairs['group'][0]}_p20"}
+    assert pairs["group"][0].startswith("SC-HF-I-5_s")
+    assert [name[-2:] for name in pairs["moving"]] == ["20", *(f"{p:02d}" for p in range(1, 20))]
