@@ -11,17 +11,19 @@ NOT_MEASURED = "not measured"
 
 @dataclass(frozen=True)
 class Effort:
-    """How often each thing is measured; the defaults take about a minute on two cores.
+    """How often each thing is measured; the defaults take about two minutes on two cores.
 
     steps: training steps of 28 x 28. fields_28, fields_256: B-spline fields of each form. images: synthetic digits, as
-    many pairs. rounds: passes over all pairs with each method. processes, cardiac_steps: processes with each allocator
-    and the steps in each. plans: dry runs. One tenth more, and at least one, comes before and is not counted.
+    many pairs. slices: synthetic cardiac ones (45 at most), with two pairs each. rounds: passes over all pairs with each
+    method. processes, cardiac_steps: processes with each allocator and the steps in each. plans: dry runs. One tenth
+    more, and at least one, comes before and is not counted.
     """
 
     steps: int = 400
     fields_28: int = 1000
     fields_256: int = 40
     images: int = 40
+    slices: int = 10
     rounds: int = 3
     processes: int = 3
     cardiac_steps: int = 12

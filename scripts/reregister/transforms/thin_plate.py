@@ -62,7 +62,14 @@ def _matrix(size: tuple[int, int], grid: tuple[int, int], device: torch.device, 
     """(N control points, P voxels), both in the order of the flattened grid and image."""
     points = torch.cartesian_prod(*[torch.arange(length, dtype=torch.float64) for length in size])
     controls = torch.cartesian_prod(*[_positions(length, count) for length, count in zip(size, grid, strict=True)])
-    return interpolation_matrix(points, controls).T.to(dtype).contiguous().to(device)
+    threads = torch.get_num_threads()
+    try:
+        # The last bits of a product depend on the number of threads; those of a trained network's field should not.
+        torch.set_num_threads(1)
+        matrix = interpolation_matrix(points, controls)
+    finally:
+        torch.set_num_threads(threads)
+    return matrix.T.to(dtype).contiguous().to(device)
 
 
 def thin_plate_ddf(coefficients: Tensor, size: tuple[int, ...]) -> Tensor:
