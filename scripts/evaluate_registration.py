@@ -1,28 +1,40 @@
-"""Measure one method's fields: metrics of every test pair, mean images of each group, and the pairs to look at."""
+"""Measure one method's fields: metrics of every test pair and label, mean images of each group, and pairs to look at."""
 
 from reregister.provenance.door import Job, run
 
 
 def main(job: Job) -> None:
     import numpy as np
+    import pandas as pd
 
+    from reregister.data.labels import LabelStore
     from reregister.data.store import ImageStore
-    from reregister.metrics.evaluation import evaluate_fields
-    from reregister.metrics.examples import example_pairs
+    from reregister.evaluation.examples import example_pairs, sequence
+    from reregister.evaluation.fields import PairData, evaluate_fields
     from reregister.tables import write_arrays, write_frame
 
     store = ImageStore.open(job.input.images, job.input.subjects)
+    labels = LabelStore.open(job.input.labels, job.input.label_table)
     pairs = store.frozen_pairs(job.input.pairs, "test")
     fields, truth = np.load(job.input.fields, mmap_mode="r"), np.load(job.input.truth, mmap_mode="r")
-    metrics, images = evaluate_fields(
-        store.images, pairs, fields, truth, store.spacing, job.params.unit, job.params.padding
+    data = PairData(store, labels, pairs, truth, job.params.unit, job.params.padding, job.params.interpolation)
+    progress = job.progress(fields.shape[0] * len(pairs), "pairs")
+    found = [evaluate_fields(data, own, progress.advance) for own in fields]
+    method, seeds = job.wildcards["method"], job.params.seeds
+    metrics, by_label = (
+        pd.concat([getattr(f, name).assign(method=method, seed=s) for f, s in zip(found, seeds, strict=True)])
+        for name in ("metrics", "by_label")
     )
-    examples = example_pairs(store.images, pairs, fields, metrics, job.params.padding)
-    metrics.insert(0, "seed", int(job.wildcards["seed"]))
-    metrics.insert(0, "method", job.wildcards["method"])
-    write_frame(job.output.metrics, metrics)
-    write_arrays(job.output.images, images)
-    write_arrays(job.output.gallery, {"method": job.wildcards["method"], **examples})
+    first = ["method", "seed"]
+    write_frame(job.output.metrics, metrics[[*first, *metrics.columns.drop(first)]])
+    write_frame(job.output.labels, by_label[[*first, *by_label.columns.drop(first)]])
+    # One picture of a pair is enough: those of the first seed.
+    write_arrays(job.output.images, found[0].means)
+    if job.params.sequence:
+        shown = {"seed": seeds[0], **sequence(data, fields[0])}
+    else:
+        shown = example_pairs(data, fields[0], found[0].metrics)
+    write_arrays(job.output.gallery, {"method": method, **shown})
 
 
 if __name__ == "__main__":

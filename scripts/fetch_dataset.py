@@ -7,23 +7,36 @@ from reregister.provenance.door import Job, run
 
 
 def main(job: Job) -> None:
+    from reregister.data.archive import Archive
     from reregister.data.download import fetch
     from reregister.data.source import Member, write_source
     from reregister.data.sources import check_local, origin_of, require_terms
+    from reregister.data.unpacked import subset_name
 
     dataset, mode, location = job.wildcards["dataset"], job.params.mode, job.location
     assert location is not None
+    files = {file["name"]: file for file in job.params.files}
+    members = []
     if mode == "download":
         require_terms(dataset, job.params.terms, [dataset] if job.params.accepted else [])
-    members = []
-    for file in job.params.files:
-        if mode == "standin":
-            # The published checksum is that of the original, which the stand-in is not.
-            file = {**file, "bytes": None, "sha256": None}
-        found = (
-            fetch(file, location, dataset=dataset) if mode == "download" else check_local(location / file["name"], file)
-        )
-        members.append(Member(file["name"], found.bytes, found.sha256, origin_of(file, mode)))
+        for name, file in files.items():
+            found = fetch(file, location, dataset=dataset)
+            members.append(Member(name, found.bytes, found.sha256, origin_of(file, mode)))
+    else:
+        names = {path.relative_to(location).as_posix(): path for path in job.input.members}
+        subset, whole = None, set(names) == set(files)
+        if mode == "path" and not whole:
+            with Archive(names) as archive:
+                subset = subset_name(archive.names, job.params.unpacked)
+        for name, path in names.items():
+            # Published checksums are those of the original archives: a stand-in is none, and what was unpacked may have
+            # been written anew, such as a table with other line ends.
+            found = check_local(path, files[name] if mode == "path" and whole else {"name": name})
+            file = files.get(name, {}) if mode == "path" else {}
+            if file.get("sha256") not in (None, found.sha256):
+                print(f"{name} has sha256 {found.sha256}; that of the original is {file['sha256']}")
+                file = {}
+            members.append(Member(name, found.bytes, found.sha256, subset or origin_of(file, mode)))
     write_source(job.output.source, members)
 
 

@@ -1,9 +1,10 @@
-"""Read a dataset's official files once, into one memory-mappable array and a table of its images."""
+"""Read a dataset's official files once: into one memory-mappable array, a table of its images, and their masks."""
 
 from reregister.provenance.door import Job, run
 
 
 def main(job: Job) -> None:
+    from reregister.data.labels import write_labels
     from reregister.data.source import locate, read_source
     from reregister.data.store import write_store
     from reregister.registry import load
@@ -13,12 +14,13 @@ def main(job: Job) -> None:
     members = {member.member: locate(member, job.location, job.params.mode) for member in source}
     reader = load("data/readers", job.params.reader)
     # Only the original must hold what the paper's numbers rest on; of anything else the log says how it differs.
-    original = all(member.origin == "original-verified" for member in source)
+    original = all(member.origin.startswith("original") for member in source)
     sums = {member.member: member.sha256 for member in source}
-    images, subjects = reader.read(members, sums, reader.ORIGINAL if original else {})
-    deviations = reader.check_counts(subjects, images.shape[2:])
-    print("\n".join(["against the official counts:", *(deviations or ["no deviation"])]))
-    write_store(job.output.images, job.output.subjects, images, subjects)
+    with reader.read(members, sums, reader.ORIGINAL if original else {}) as reading:
+        write_store(job.output.images, job.output.subjects, reading.count, reading)
+        write_labels(job.output.labels, job.output.label_table, *reading.labels())
+        print("\n".join(["against the official counts:", *(reading.deviations() or ["no deviation"])]))
+        print("\n".join(["read with these findings:", *(reading.report or ["none"])]))
 
 
 if __name__ == "__main__":

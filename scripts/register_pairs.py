@@ -1,31 +1,51 @@
-"""Register an experiment's test pairs with the trained networks of one method and seed."""
+"""Register an experiment's test pairs with the trained networks of one method: seed by seed, each pair by its own part."""
 
 from reregister.provenance.door import Job, run
 
 
 def main(job: Job) -> None:
+    import pandas as pd
+    from numpy.lib.format import open_memmap
+
     from reregister.baselines.batch import timing_table
     from reregister.data.store import ImageStore
     from reregister.inference import register_by_part
+    from reregister.provenance.files import atomic_path
     from reregister.runtime import choose_device, torch_settings
-    from reregister.tables import write_array, write_frame
+    from reregister.tables import write_frame
     from reregister.weights import load_model
 
     name, arguments = job.params.model["name"], job.params.model["params"]
+    parts, seeds, method = job.params.parts, job.params.seeds, job.wildcards["method"]
     store = ImageStore.open(job.input.images, job.input.subjects)
     pairs = store.frozen_pairs(job.input.pairs, "test")
     device = choose_device(job.params.device)
     job.device = device.type
-    with torch_settings(job.threads, job.params.determinism, device) as job.determinism:
-        models = {
-            part: load_model(path, name, arguments).to(device)
-            for part, path in zip(job.params.parts, job.input.weights, strict=True)
-        }
-        progress = job.progress(len(pairs), "pairs")
-        fields, timing = register_by_part(models, store.images[:, 0], pairs, store.spacings, device, progress.report)
-    write_array(job.output.fields, fields)
-    method, seed = job.wildcards["method"], int(job.wildcards["seed"])
-    write_frame(job.output.timing, timing_table(timing, pairs, method, seed, device.type, job.threads))
+    shape = (len(seeds), len(pairs), store.images.ndim - 2, *store.images.shape[2:])
+    timings = []
+    progress = job.progress(len(seeds) * len(pairs), "pairs")
+    with (
+        torch_settings(job.threads, job.params.determinism, device) as job.determinism,
+        atomic_path(job.output.fields) as temporary,
+    ):
+        fields = open_memmap(temporary, "w+", "float32", shape)
+        for place, seed in enumerate(seeds):
+            own = job.input.weights[place * len(parts) : (place + 1) * len(parts)]
+            models = {part: load_model(path, name, arguments).to(device) for part, path in zip(parts, own, strict=True)}
+            done = place * len(pairs)
+            timing = register_by_part(
+                models,
+                store.images[:, 0],
+                pairs,
+                store.spacings,
+                device,
+                lambda count, done=done: progress.report(done + count),
+                fields[place],
+            )
+            timings.append(timing_table(timing, pairs, method, seed, device.type, job.threads))
+        fields.flush()
+        del fields
+    write_frame(job.output.timing, pd.concat(timings, ignore_index=True))
 
 
 if __name__ == "__main__":

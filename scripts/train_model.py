@@ -6,6 +6,7 @@ from reregister.provenance.door import Job, run
 def main(job: Job) -> None:
     import torch
 
+    from reregister.card import describe_data
     from reregister.data.store import ImageStore
     from reregister.losses import build_loss
     from reregister.runtime import choose_device, torch_settings
@@ -29,7 +30,8 @@ def main(job: Job) -> None:
         trainer = Trainer(model, build_loss(job.params.loss), data, schedule, optimiser, seed, device, progress.report)
         history, job.resumed_from = trainer.run(job.checkpoint)
     where = f"{job.wildcards['paper']}, {job.wildcards['experiment']}, part {part}, seed {seed}"
-    card = make_card(model, name, arguments, job.recipe_id, where, store.images.shape[1:])
+    seen = describe_data(**job.params.data, spacings=store.spacings, padding=schedule.padding)
+    card = make_card(model, name, arguments, job.recipe_id, where, store.images.shape[1:], seen)
     save_model(job.output.weights, job.output.card, model, card)
     write_frame(job.output.history, history_frame(history, job.wildcards["method"], part, seed))
 

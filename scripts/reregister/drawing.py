@@ -29,7 +29,20 @@ NOT_SHOWN = "not shown: the terms of the data set\ndo not allow images to be pub
 PALETTE = [colour for index, colour in enumerate(sns.color_palette("colorblind")) if index != 7]
 MARKERS = ("s", "^", "D", "v", "P", "X", "*")
 # The order gives each method its colour and marker on every page: add new ones at the end.
-METHODS = ("affine", "elastix_bspline", "ants_syn", "dirnet_bl")
+METHODS = (
+    "affine",
+    "elastix_bspline",
+    "ants_syn",
+    "dirnet_bl",
+    "dirnet_a1",
+    "dirnet_a2",
+    "dirnet_b1",
+    "dirnet_b2",
+    "dirnet_c1",
+    "dirnet_c2",
+    "dirnet_b1_misaligned",
+    "dirnet_bl_batch",
+)
 
 
 @dataclass(frozen=True)

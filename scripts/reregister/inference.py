@@ -34,25 +34,25 @@ def register_by_part(
     spacing: np.ndarray,
     device: torch.device,
     report: Callable[[int], None],
-) -> tuple[np.ndarray, pd.DataFrame]:
+    out: np.ndarray,
+) -> pd.DataFrame:
     """Register each pair with the network of its group, or all of them with the one of part `all`.
 
-    models: part to network. images: (N, *spatial). spacing: (N, ndim). pairs: columns group, moving_row, fixed_row.
-    Returns the fields (P, ndim, *spatial) in voxels and one row of timing per pair, both in the order of `pairs`. Raises
-    ReregisterError for a group without a network.
+    models: part to network. images: (N, *spatial). spacing: (N, ndim). pairs: columns group, moving_row, fixed_row. out:
+    array (P, ndim, *spatial) that takes the fields, voxels, in the order of `pairs`. Returns one row of timing per pair,
+    in that order. Raises ReregisterError for a group without a network.
     """
     parts = pd.Series("all", index=pairs.index) if set(models) == {"all"} else pairs["group"]
     missing = sorted(set(parts) - set(models))
     if missing:
         raise ReregisterError(f"no network was trained for the group {missing[0]}; add it to training.parts")
-    fields = np.empty((len(pairs), images.ndim - 1, *images.shape[1:]), np.float32)
     timings: list[pd.DataFrame] = []
     for part, model in models.items():
         rows = np.flatnonzero((parts == part).to_numpy())
         if not len(rows):
             continue
         report_part = partial(_report_after, report, sum(map(len, timings)))
-        fields[rows], timing = register_pairs(
+        out[rows], timing = register_pairs(
             network_method(model, device),
             images,
             pairs["moving_row"].to_numpy()[rows],
@@ -62,7 +62,7 @@ def register_by_part(
             report=report_part,
         )
         timings.append(timing.set_axis(rows))
-    return fields, pd.concat(timings).sort_index()
+    return pd.concat(timings).sort_index()
 
 
 def _report_after(report: Callable[[int], None], before: int, done: int) -> None:

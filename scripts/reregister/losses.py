@@ -39,7 +39,12 @@ def ncc_loss(pair: Registered) -> Tensor:
     return -global_ncc(pair.warped, pair.fixed).mean()
 
 
-TERMS: dict[str, Callable[[Registered], Tensor]] = {"ncc": ncc_loss}
+def ncc_batch_loss(pair: Registered) -> Tensor:
+    """-NCC over all voxels of the batch as if it were one image: the reading of TorchIR (`torchir/metrics.py`)."""
+    return -global_ncc(pair.warped.reshape(1, -1), pair.fixed.reshape(1, -1)).mean()
+
+
+TERMS: dict[str, Callable[[Registered], Tensor]] = {"ncc": ncc_loss, "ncc_batch": ncc_batch_loss}
 
 
 def build_loss(weights: Mapping[str, float]) -> Callable[[Registered], Tensor]:

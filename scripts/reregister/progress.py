@@ -20,6 +20,7 @@ class Progress:
         self.path, self.job, self.total, self.unit = path, job, total, unit
         self._start: int | None = None
         self._last = 0.0
+        self._done = 0
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.unlink(missing_ok=True)
@@ -36,6 +37,11 @@ class Progress:
         if self.path:
             with open(self.path, "a", encoding="utf-8") as file:
                 file.write(json.dumps({**line, "from": self._start, **values}) + "\n")
+
+    def advance(self) -> None:
+        """Say that one more unit is finished."""
+        self._done += 1
+        self.report(self._done)
 
 
 @dataclass(frozen=True)

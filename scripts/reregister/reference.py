@@ -94,8 +94,8 @@ def _condition(part: Schema) -> list[str]:
     if "if" not in part:
         return []
     ((key, value),) = part["if"]["properties"].items()
-    needed = " and ".join(f"`{name}`" for name in part["then"]["required"])
-    return ["", f"Where `{key}` is `{value['const']}`, {needed} is required."]
+    ways = (" and ".join(f"`{name}`" for name in way["required"]) for way in part["then"].get("anyOf", [part["then"]]))
+    return ["", f"Where `{key}` is `{value['const']}`, {' or '.join(ways)} is required."]
 
 
 def _table(schema: Schema, root: Schema, place: str, places: dict[str, list[str]]) -> list[str]:
@@ -120,8 +120,8 @@ def _keys(
         yield key, part, name in schema.get("required", [])
         yield from _keys(part, root, key, place, places)
         _note(part, root, key, place, places)
-    for word, suffix in (("additionalProperties", ".<name>"), ("items", "[]")):
-        inner = schema.get(word)
+    nested = [(schema.get("additionalProperties"), ".<name>"), (schema.get("items"), "[]")]
+    for inner, suffix in [*nested, *((option, "") for option in schema.get("anyOf", []))]:
         if isinstance(inner, Mapping):
             key = (path + suffix).lstrip(".")
             yield from _keys(inner, root, key, place, places)

@@ -47,14 +47,15 @@ def torch_settings(threads: int, determinism: str, device: torch.device) -> Iter
     # torch defines this switch in a way that a type checker does not see.
     memory: Any = torch.utils.deterministic
     filled = memory.fill_uninitialized_memory
-    flag = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    # use_deterministic_algorithms does the same and imports the compiler for it, which takes a second.
+    mode = torch.get_deterministic_debug_mode()
     torch.set_num_threads(threads)
     keep_freed_memory()
     record: dict[str, Any] = {"mode": determinism, "warned": []}
     operators: set[str] = set()
     try:
         if determinism != "none":
-            torch.use_deterministic_algorithms(True, warn_only=determinism == "warn")
+            torch.set_deterministic_debug_mode("warn" if determinism == "warn" else "error")
             # Only code that reads memory it never wrote needs it, and it costs 7 % of a 256 x 256 step.
             memory.fill_uninitialized_memory = False
             if device.type == "cuda":
@@ -63,7 +64,7 @@ def torch_settings(threads: int, determinism: str, device: torch.device) -> Iter
             yield record
     finally:
         record["warned"] = sorted(operators)
-        torch.use_deterministic_algorithms(flag[0], warn_only=flag[1])
+        torch.set_deterministic_debug_mode(mode)
         memory.fill_uninitialized_memory = filled
         torch.set_num_threads(before[0])
         torch.backends.cudnn.benchmark = before[1]

@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from reregister.config import fill_defaults, merge, parse_overrides, read_yaml, resolve_scale
+from reregister.data.unpacked import unpacked_files
 from reregister.errors import ReregisterError
+from reregister.own_ids import read_ids
 from reregister.registry import names
+from reregister.selection import check_sources, select
 from reregister.validation import check, check_known, set_by
 
 CONFIG, DATASETS = "config/config.yaml", "config/datasets.yaml"
@@ -42,7 +45,10 @@ class Settings:
         for key in ("papers", "data", "split", "accept_terms"):
             for name in self.config[key]:
                 check_known(name, papers if key == "papers" else self.datasets, [key], CONFIG, self._over)
-        self.papers = {name: self._paper(name) for name in papers}
+        self._places: dict[str, tuple[str, Any, str]] = {}
+        self.papers_all = {name: self._paper(name) for name in papers}
+        check_sources(self.papers_all, self._places)
+        self.papers = select(self.papers_all, self.config["only"], self._place("only"))
         self.claims = {name: self._read(f"config/claims/{name}.yaml", "claims") for name in papers}
 
     def _schema(self, name: str) -> dict[str, Any]:
@@ -74,16 +80,17 @@ class Settings:
         check(content, schema, file, over, place)
         paper: dict[str, Any] = fill_defaults(content, schema)
 
+        self._places[name] = (file, over, place)
+
         def known(found: str, allowed: Any, *path: str) -> None:
-            check_known(found, allowed, path, file, over, place)
+            check_known(found, allowed, path, *self._places[name])
 
         for key, experiment in paper["experiments"].items():
             known(experiment["dataset"], self.datasets, "experiments", key, "dataset")
             for method, setup in experiment["methods"].items():
-                if setup["tool"] == "network":
-                    known(
-                        setup["model"]["name"], names("models"), "experiments", key, "methods", method, "model", "name"
-                    )
+                where = ("experiments", key, "methods", method)
+                if "model" in setup:
+                    known(setup["model"]["name"], names("models"), *where, "model", "name")
         for key, exhibit in paper["exhibits"].items():
             known(exhibit["function"], names("figures"), "exhibits", key, "function")
             known(exhibit["experiment"], paper["experiments"], "exhibits", key, "experiment")
@@ -107,11 +114,35 @@ class Settings:
         return source if source in ("standin", "download") else "path"
 
     def seeds(self, paper: str, experiment: str, method: str) -> list[int]:
-        """Seeds that a method runs with: the configured ones for a network, 0 alone for the rest."""
+        """Seeds that a method runs with: the configured ones for a network, its own first, and 0 alone for the rest."""
         setup = self.experiment(paper, experiment)
-        if setup["methods"][method]["tool"] != "network":
+        about = setup["methods"][method]
+        if about["tool"] != "network":
             return [0]
-        return list(self.config["seeds"] or setup["seeds"])
+        seeds = list(self.config["seeds"] or setup["seeds"])
+        return seeds[: about["first_seeds"]] if about["first_seeds"] else seeds
+
+    def training(self, paper: str, experiment: str, method: str) -> dict[str, Any]:
+        """How a network is trained: as its experiment says, but for the values that the method has of its own."""
+        setup = self.experiment(paper, experiment)
+        # Whole values: the terms of a loss replace those of the experiment and are not added to them.
+        return {**setup["training"], **setup["methods"][method]["training"]}
+
+    def trained_as(self, paper: str, experiment: str, method: str) -> tuple[str, str, str]:
+        """Paper, experiment and method under which a network's weights were trained: its own, or those it takes them of."""
+        source = self.experiment(paper, experiment)["methods"][method]["weights_of"]
+        return (source["paper"], source["experiment"], source["method"]) if source else (paper, experiment, method)
+
+    def trained_parts(self, paper: str, experiment: str, method: str) -> list[str]:
+        """Parts that a network's training was divided into, wherever it was trained."""
+        where = self.trained_as(paper, experiment, method)
+        parts: list[str] = self.experiment(*where[:2])["training"]["parts"]
+        return parts
+
+    def trained(self, paper: str, experiment: str) -> list[str]:
+        """Networks that an experiment trains itself."""
+        networks = self.methods(paper, experiment, "network")
+        return [name for name in networks if self.trained_as(paper, experiment, name) == (paper, experiment, name)]
 
     def methods(self, paper: str, experiment: str, tool: str | None = None) -> list[str]:
         """Names of an experiment's methods, all or those of one tool."""
@@ -131,21 +162,10 @@ class Settings:
         lists = self.config["split"].get(dataset)
         if lists is None:
             return None
-        return {role: self._ids(dataset, role, value) for role, value in lists.items()}
-
-    def _ids(self, dataset: str, role: str, value: list[str] | str) -> list[str]:
-        if isinstance(value, list):
-            return value
-        path = Path(value).expanduser()
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            why = "does not exist" if not path.exists() else f"cannot be read ({error})"
-            raise ReregisterError(
-                f"{self._place('split', dataset, role)}: key split.{dataset}.{role} is {value}, which {why}; allowed is a "
-                "list of ids, or a text file with one id a line"
-            ) from error
-        return [line.strip() for line in lines if line.strip()]
+        return {
+            role: read_ids(value, f"split.{dataset}.{role}", self._place("split", dataset, role))
+            for role, value in lists.items()
+        }
 
     def may_show(self, dataset: str) -> bool:
         """Whether the report shows images of a dataset: its terms allow it, it is synthetic, or publishable is off."""
@@ -153,9 +173,12 @@ class Settings:
         return bool(allowed or not self.config["publishable"])
 
     def members(self, dataset: str) -> list[Path]:
-        """The user's own files of a dataset. Raises ReregisterError where the path or a file in it is missing."""
-        folder = Path(self.source(dataset))
-        files = [folder / file["name"] for file in self.datasets[dataset]["files"]]
+        """The user's own files of a dataset: its archives, or what they hold where the dataset may be taken unpacked.
+
+        Raises ReregisterError where the path or a file in it is missing.
+        """
+        entry, folder = self.datasets[dataset], Path(self.source(dataset))
+        files = [folder / file["name"] for file in entry["files"]]
         key = f"{self._place('data', dataset)}: key data.{dataset}"
         if not folder.is_dir():
             what = "is a file, give the folder it lies in" if folder.exists() else "does not exist"
@@ -164,6 +187,7 @@ class Settings:
                 f"{', '.join(f.name for f in files)}"
             )
         missing = [file.name for file in files if not file.is_file()]
-        if missing:
+        found = unpacked_files(folder, entry["files"], entry["unpacked"]) if missing and entry["unpacked"] else []
+        if missing and not found:
             raise ReregisterError(f"{key} is {folder}, which has no {', '.join(missing)}; put the official files there")
-        return files
+        return found or files

@@ -255,3 +255,21 @@ def test_the_real_project_is_the_one_beside_the_tests() -> None:
     train = closure.closure(REAL_SCRIPTS / "train_model.py", ["reregister.models.dirnet"])
     assert {"scripts/reregister/models/dirnet.py", "scripts/reregister/transforms/bspline.py"} <= set(train)
     assert not [name for name in train if "/provenance/" in name]
+
+
+def test_a_job_of_one_tool_or_network_is_no_code_of_another() -> None:
+    baseline = closure.closure(REAL_SCRIPTS / "run_baseline.py", ["reregister.baselines.elastix"])
+    assert {"scripts/reregister/baselines/elastix.py", "scripts/reregister/baselines/batch.py"} <= set(baseline)
+    assert not {"scripts/reregister/baselines/ants.py", "scripts/reregister/baselines/itk.py"} & set(baseline)
+    assert "torch" not in closure.third_party_imports(baseline.values())
+    register = closure.closure(REAL_SCRIPTS / "register_pairs.py", ["reregister.models.dirnet"])
+    assert {"itk", "ants"}.isdisjoint(closure.third_party_imports(register.values()))
+
+
+def test_rules_of_pairing_are_code_of_the_pairs_and_evaluation_of_the_metrics_alone() -> None:
+    pairing, evaluation = "scripts/reregister/data/marked_pairs.py", "scripts/reregister/evaluation/fields.py"
+    assert pairing in closure.closure(REAL_SCRIPTS / "pair_images.py")
+    assert evaluation in closure.closure(REAL_SCRIPTS / "evaluate_registration.py")
+    for script in ("prepare_dataset", "register_pairs", "run_baseline", "compare_methods"):
+        found = closure.closure(REAL_SCRIPTS / f"{script}.py")
+        assert not {pairing, evaluation} & set(found), script

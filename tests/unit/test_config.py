@@ -13,8 +13,10 @@ from jsonschema import Draft202012Validator
 
 from reregister import losses
 from reregister.config import SCALES, fill_defaults, merge, parse_overrides, read_yaml, resolve_scale
-from reregister.data import pairing
+from reregister.data import pairing, roles
 from reregister.errors import ReregisterError
+from reregister.metrics.labels import INTERPOLATIONS
+from reregister.registry import load, names
 from reregister.training.loop import build_optimiser
 from reregister.validation import check, check_known, set_by
 
@@ -299,7 +301,9 @@ def test_every_key_has_a_description_and_a_valid_default(path: Path) -> None:
 def test_every_optional_key_of_the_config_has_a_default() -> None:
     optional = {key: part for key, part, required in _properties(_schema("config")) if not required}
     assert set(optional) >= {"run", "data", "seeds", "device", "publishable", "accept_terms", "split", "papers"}
-    assert [key for key, part in optional.items() if "default" not in part] == []
+    # A role that an own split does not name has no image.
+    roles_left_out = {"split.additionalProperties.validation"}
+    assert {key for key, part in optional.items() if "default" not in part} == roles_left_out
 
 
 def _words_of_sources(folders: tuple[str, ...]) -> set[str]:
@@ -337,12 +341,25 @@ def test_each_key_is_read_by_something(schema: str, folders: tuple[str, ...]) ->
 def test_names_in_the_schema_are_those_of_the_code() -> None:
     definitions = _schema("paper")["$defs"]
     split = definitions["experiment"]["properties"]["split"]["properties"]["name"]["enum"]
-    assert sorted(split) == sorted(pairing._SPLITS)
+    assert sorted(split) == sorted(roles._RULES)
     assert sorted(definitions["pairing"]["properties"]["name"]["enum"]) == sorted(pairing._PAIRINGS)
-    assert sorted(definitions["training"]["properties"]["loss"]["propertyNames"]["enum"]) == sorted(losses.TERMS)
+    pool = definitions["experiment"]["properties"]["pairs"]["properties"]["training"]["properties"]["name"]
+    assert sorted(pool["enum"]) == sorted(pairing.POOLS)
+    assert set(_schema("config")["properties"]["split"]["additionalProperties"]["properties"]) == set(roles.ROLES)
+    assert definitions["experiment"]["properties"]["label_interpolation"]["enum"] == list(INTERPOLATIONS)
+    for training in (definitions["training"], definitions["method"]["properties"]["training"]):
+        assert sorted(training["properties"]["loss"]["propertyNames"]["enum"]) == sorted(losses.TERMS)
     optimiser = definitions["training"]["properties"]["optimiser"]
     for name in optimiser["properties"]["name"]["enum"]:
         build_optimiser(torch.nn.Linear(1, 1), fill_defaults({"name": name, "lr": 0.1}, optimiser))
     tools = set(definitions["method"]["properties"]["tool"]["enum"]) - {"network"}
-    assert tools == {path.stem.removeprefix("run_") for path in (PROJECT / "scripts").glob("run_*.py")}
+    assert tools == {name for name in names("baselines") if hasattr(load("baselines", name), "register")}
     assert tuple(_schema("config")["properties"]["scale"]["enum"]) == SCALES
+
+
+def test_what_a_method_may_train_otherwise_has_the_form_of_its_experiment() -> None:
+    definitions = _schema("paper")["$defs"]
+    own, shared = definitions["method"]["properties"]["training"]["properties"], definitions["training"]["properties"]
+    assert set(own) <= set(shared)
+    bare = [{key: {**part, "description": ""} for key, part in parts.items() if key in own} for parts in (own, shared)]
+    assert bare[0] == bare[1]

@@ -28,8 +28,14 @@ PYPI = {"pytorch": "torch"}
 
 
 class Rule(NamedTuple):
+    """A rule with a script, for each tool once where the tool chooses the environment.
+
+    tool: "" where it does not. env, coded: what it gives to env_of and code_of. kinds: registries that code_of is told.
+    """
+
     name: str
     script: str
+    tool: str
     conda: str
     env: str
     coded: str
@@ -37,15 +43,15 @@ class Rule(NamedTuple):
 
 
 def rules() -> list[Rule]:
-    """Every rule with a script: its conda file, and the names it gives to env_of and code_of."""
+    """Every rule with a script; one whose tool is a wildcard's stands there for each tool that has an environment."""
     found = []
     for path in sorted((PROJECT / "workflow" / "rules").glob("*.smk")):
         for block in re.split(r"^\s*rule\b", path.read_text(encoding="utf-8"), flags=re.M)[1:]:
             script = re.search(r'script:\s*"\.\./\.\./scripts/(\w+)\.py"', block)
             if not script:
                 continue
-            conda = re.search(r'conda:\s*"\.\./\.\./(envs/\w+\.yaml)"', block)
-            env = re.search(r'env=env_of\("(\w+)"\)', block)
+            conda = re.search(r'conda:\s*(?:"|lambda wildcards: f")\.\./\.\./(envs/[\w{}()]+\.yaml)"', block)
+            env = re.search(r'env=(?:env_of\("(\w+)"\)|lambda wildcards: env_of\((tool_of\(wildcards\))\))', block)
             coded = re.search(r'(code_of|exhibit_code)\(\s*"(\w+)"', block)
             assert conda, block
             assert env, block
@@ -54,10 +60,22 @@ def rules() -> list[Rule]:
             if coded[1] == "exhibit_code":
                 kinds.add("figures")
             title = block.split(":", 1)[0].strip() or script[1]
-            found.append(Rule(title, script[1], conda[1], f"envs/{env[1]}.yaml", coded[2], kinds))
+            by_tool = TOOL in conda[1]
+            for tool in TOOLS if by_tool else ("",):
+                folder = [conda[1].replace(TOOL, tool), f"envs/{tool if env[2] else env[1]}.yaml"]
+                found.append(Rule(f"{title} {tool}".strip(), script[1], tool, *folder, coded[2], kinds))
     return found
 
 
+def tools() -> list[str]:
+    """Tools that the rules know, with the memory that they ask for."""
+    text = (PROJECT / "workflow" / "rules" / "common.smk").read_text(encoding="utf-8")
+    match = re.search(r"^TOOLS = (\{.*?\})$", text, flags=re.M)
+    assert match
+    return list(ast.literal_eval(match[1]))
+
+
+TOOL, TOOLS = "{tool_of(wildcards)}", tools()
 RULES = rules()
 EVERY_RULE = pytest.mark.parametrize("rule", RULES, ids=[rule.name for rule in RULES])
 ENVIRONMENTS = sorted((PROJECT / "envs").glob("*.yaml"))
@@ -94,12 +112,23 @@ def kinds_loaded(files: Iterable[Path]) -> set[str]:
 
 
 def files_of(rule: Rule) -> list[Path]:
-    entries = [module_name(kind, name) for kind in sorted(rule.kinds) for name in names(kind)]
+    # A job of one tool loads no other's module.
+    entries = [
+        module_name(kind, name)
+        for kind in sorted(rule.kinds)
+        for name in ([rule.tool] if kind == "baselines" and rule.tool else names(kind))
+    ]
     return list(closure.closure(PROJECT / "scripts" / f"{rule.script}.py", entries).values())
 
 
 def test_every_script_belongs_to_a_rule() -> None:
     assert {rule.script for rule in RULES} == {path.stem for path in (PROJECT / "scripts").glob("*.py")}
+
+
+def test_every_tool_of_the_schema_has_an_environment_of_its_own() -> None:
+    schema = yaml.safe_load((PROJECT / "workflow" / "schemas" / "paper.schema.yaml").read_text(encoding="utf-8"))
+    assert set(schema["$defs"]["method"]["properties"]["tool"]["enum"]) == {*TOOLS, "network"}
+    assert {rule.tool: rule.conda for rule in RULES if rule.tool} == {tool: f"envs/{tool}.yaml" for tool in TOOLS}
 
 
 def test_every_environment_belongs_to_a_rule() -> None:

@@ -1,5 +1,7 @@
 """Networks as a method: which network registers which pair, and in what order the fields come back."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,9 +9,13 @@ import torch
 from torch import nn
 
 from reregister import inference
+from reregister.baselines.batch import run_baseline
+from reregister.data.store import SUBJECT_COLUMNS, write_store
 from reregister.errors import ReregisterError
 from reregister.inference import network_method, register_by_part
 from reregister.models.dirnet import DIRNet
+from reregister.progress import Progress
+from reregister.tables import read_frame, write_frame
 
 CPU = torch.device("cpu")
 SIDE = 16
@@ -45,14 +51,14 @@ def expected(pairs: pd.DataFrame, name: dict[str, float]) -> np.ndarray:
 def register(models, pairs, images=None, report=lambda done: None, spacing=None):
     images = numbered_images() if images is None else images
     spacing = np.ones((len(images), 2)) if spacing is None else spacing
-    return register_by_part(models, images, pairs, spacing, CPU, report)
+    fields = np.full((len(pairs), 2, SIDE, SIDE), np.nan, np.float32)
+    timing = register_by_part(models, images, pairs, spacing, CPU, report, fields)
+    return fields, timing
 
 
 def test_each_pair_gets_the_network_of_its_group_in_the_order_of_the_pairs():
     pairs, names = interleaved_pairs(), {"c": 3.0, "a": 1.0, "b": 2.0}
     fields, timing = register({name: Telling(value) for name, value in names.items()}, pairs)
-    assert fields.shape == (9, 2, SIDE, SIDE)
-    assert fields.dtype == np.float32
     np.testing.assert_array_equal(fields[:, 0, 0, 0], expected(pairs, names))
     np.testing.assert_array_equal(fields[:, 1], -fields[:, 0])
     assert timing.index.tolist() == list(range(9))
@@ -77,6 +83,51 @@ def test_times_and_notes_stay_with_their_pair(monkeypatch):
     _, timing = register({name: Telling(1.0) for name in "cab"}, pairs)
     assert timing["seconds"].tolist() == (0.5 * pairs["moving_row"]).tolist()
     assert timing["note"].tolist() == [f"fixed {row}" for row in pairs["fixed_row"]]
+
+
+def test_fields_of_each_seed_go_to_their_place_in_one_mapped_file(tmp_path):
+    pairs = interleaved_pairs()
+    mapped = np.lib.format.open_memmap(tmp_path / "fields.npy", "w+", "float32", (2, len(pairs), 2, SIDE, SIDE))
+    for seed in range(2):
+        models = {name: Telling(value + 3 * seed) for value, name in enumerate("abc")}
+        register_by_part(models, numbered_images(), pairs, np.ones((12, 2)), CPU, lambda done: None, mapped[seed])
+    mapped.flush()
+    found = np.load(tmp_path / "fields.npy")
+    for seed in range(2):
+        names = {name: value + 3.0 * seed for value, name in enumerate("abc")}
+        np.testing.assert_array_equal(found[seed, :, 0, 5, 5], expected(pairs, names))
+
+
+def test_a_classical_tool_gives_a_file_of_one_seed(tmp_path):
+    """What `run_baseline` writes has the axes of what `register_pairs` writes: seeds, pairs, components, space."""
+    images = np.random.default_rng(0).random((3, 1, SIDE, SIDE), dtype=np.float32)
+    subjects = pd.DataFrame({column: ["a", "b", "c"] for column in SUBJECT_COLUMNS}).assign(spacing="1 2")
+    write_store(tmp_path / "i.npy", tmp_path / "s.csv", 3, [(images, subjects)])
+    pairs = pd.DataFrame({"pair_id": ["p0", "p1"], "moving": ["a", "c"], "fixed": ["b", "a"], "split": "test"})
+    write_frame(tmp_path / "pairs.csv", pairs.assign(group="7", cluster="x"))
+    job = SimpleNamespace(
+        input=SimpleNamespace(images=tmp_path / "i.npy", subjects=tmp_path / "s.csv", pairs=tmp_path / "pairs.csv"),
+        output=SimpleNamespace(fields=tmp_path / "fields.npy", timing=tmp_path / "timing.csv"),
+        params=SimpleNamespace(settings={"shift": 3}),
+        wildcards={"method": "mine"},
+        threads=1,
+        progress=lambda total, unit: Progress(tmp_path / "p.jsonl", "run_baseline", total, unit),
+    )
+
+    def register_one(moving, fixed, spacing, *, settings):
+        assert spacing == (1.0, 2.0)
+        return np.full((2, SIDE, SIDE), settings["shift"] + moving[0, 0] - fixed[0, 0], np.float32), "noted"
+
+    run_baseline(job, register_one)
+    corner = images[:, 0, 0, 0]
+    fields = np.load(tmp_path / "fields.npy")
+    assert fields.shape == (1, 2, 2, SIDE, SIDE)
+    np.testing.assert_allclose(fields[0, :, 1, 4, 4], [3 + corner[0] - corner[1], 3 + corner[2] - corner[0]])
+    timing = read_frame(tmp_path / "timing.csv")
+    assert timing[["method", "seed", "pair_id", "note"]].to_numpy().tolist() == [
+        ["mine", "0", "p0", "noted"],
+        ["mine", "0", "p1", "noted"],
+    ]
 
 
 def test_part_all_registers_every_group():

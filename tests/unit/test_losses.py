@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from reregister.errors import ReregisterError
-from reregister.losses import TERMS, Registered, build_loss, global_ncc, ncc_loss
+from reregister.losses import TERMS, Registered, build_loss, global_ncc, ncc_batch_loss, ncc_loss
 
 SHAPES = [(5, 1, 12, 9), (3, 2, 6, 7, 8)]
 
@@ -57,6 +57,26 @@ def test_samples_are_averaged_and_not_pooled():
     each = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(warped.numpy(), fixed.numpy(), strict=True)]
     assert float(found) == pytest.approx(np.mean(each), abs=1e-9)
     assert abs(float(found)) < 0.1
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_ncc_of_a_batch_takes_it_as_one_image(shape):
+    warped, fixed = random_pair(shape)
+    # Brightness that differs between the pairs counts here, and only here.
+    fixed += torch.arange(shape[0], dtype=torch.float64).view(-1, *[1] * (len(shape) - 1))
+    found = ncc_batch_loss(registered(warped, fixed))
+    assert found.shape == ()
+    assert float(found) == pytest.approx(-np.corrcoef(warped.numpy().ravel(), fixed.numpy().ravel())[0, 1], abs=1e-9)
+    assert abs(float(found - ncc_loss(registered(warped, fixed)))) > 0.05
+    assert build_loss({"ncc_batch": 2.0})(registered(warped, fixed)) == 2 * found
+
+
+def test_both_readings_of_ncc_agree_on_a_single_pair():
+    warped, fixed = random_pair((1, 1, 9, 9))
+    pair = registered(warped.requires_grad_(), fixed)
+    torch.testing.assert_close(ncc_batch_loss(pair), ncc_loss(pair))
+    gradients = [torch.autograd.grad(loss(pair), warped)[0] for loss in (ncc_batch_loss, ncc_loss)]
+    torch.testing.assert_close(*gradients)
 
 
 def test_strong_contrast_does_not_outweigh_a_weak_one():

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from reregister.data.idx import write_idx
-from reregister.data.pairing import frozen_pairs, split_subjects, training_pool
-from reregister.data.readers.mnist import FILES, ORIGINAL, check_counts, read
+from reregister.data.pairing import frozen_pairs, training_pool
+from reregister.data.readers.mnist import FILES, ORIGINAL, read
+from reregister.data.roles import split_subjects
 from reregister.errors import ReregisterError
 from reregister.provenance.files import sha256_file
 
@@ -33,7 +34,12 @@ def _write(folder, arrays):
 
 
 def test_read(tmp_path, raw):
-    images, subjects = read(_write(tmp_path, raw), DIGESTS, {})
+    reading = read(_write(tmp_path, raw), DIGESTS, {})
+    images, subjects = reading.images, reading.subjects
+    masks, table = reading.labels()
+    assert masks.shape == (0, 6, 5)
+    assert table.empty
+    assert "test has 13 images, not 10000" in reading.deviations()
     assert images.dtype == np.float32
     assert images.shape == (37, 1, 6, 5)
     pixels = np.concatenate([raw[NAMES[0]], raw[NAMES[2]]])
@@ -85,12 +91,12 @@ def test_splits_of_unlike_size(tmp_path, raw):
 
 def test_expectations(tmp_path, raw):
     members = _write(tmp_path, raw)
-    _, subjects = read(members, DIGESTS, {"shape": [6, 5], "counts": {"test": [2, 2, 2, 1, 1, 1, 1, 1, 1, 1]}})
+    reading = read(members, DIGESTS, {"shape": [6, 5], "counts": {"test": [2, 2, 2, 1, 1, 1, 1, 1, 1, 1]}})
     with pytest.raises(ReregisterError, match="6 x 5 pixels, not 28 x 28"):
         read(members, DIGESTS, {"shape": (28, 28)})
     with pytest.raises(ReregisterError, match="train has 24 images, not 60000"):
         read(members, DIGESTS, ORIGINAL)
-    deviations = check_counts(subjects, (6, 5))
+    deviations = reading.deviations()
     assert "test has 2 images of digit 0, not 980" in deviations
     assert len(deviations) == 1 + 2 + 20
 
@@ -101,9 +107,10 @@ def test_the_real_files():
     members = {name: folder / name for name in NAMES}
     digests = {name: sha256_file(path) for name, path in members.items()}
     assert digests[NAMES[0]] == "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"
-    images, subjects = read(members, digests, ORIGINAL)
+    reading = read(members, digests, ORIGINAL)
+    images, subjects = reading.images, reading.subjects
     assert images.shape == (70_000, 1, 28, 28)
-    assert check_counts(subjects, images.shape[2:]) == []
+    assert reading.deviations() == []
     assert subjects["group"].tolist()[:5] == ["5", "0", "4", "1", "9"]
     # Mean and deviation of the training pixels, as quoted in the PyTorch examples.
     assert images[:60_000].mean(dtype=np.float64) == pytest.approx(0.1307, abs=5e-5)
@@ -115,6 +122,6 @@ def test_the_real_files():
     pairs = frozen_pairs(subjects, roles, {"name": "one_fixed_per_group", "limit": None}, seed=0)
     per_digit = pairs["group"].value_counts().sort_index().tolist()
     assert per_digit == [979, 1134, 1031, 1009, 981, 891, 957, 1027, 973, 1008]
-    assert len(training_pool(subjects, roles)) == 50_000
+    assert len(training_pool(subjects, roles, {"name": "ordered_pairs_within_group"})) == 50_000
     common = frozen_pairs(subjects, roles, {"name": "random_within_group", "per_group": 100}, seed=0)
     assert len(common) == 1000

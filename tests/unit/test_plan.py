@@ -20,14 +20,17 @@ def plan(**over: Any) -> Plan:
     return Plan(Settings(PROJECT, config, {"scale": "smoke", **over}))
 
 
-def test_results_stand_in_the_runs_folder_for_every_method_and_seed() -> None:
+def test_results_stand_in_the_runs_folder_once_for_every_method() -> None:
     made = plan(run="mine", seeds=[3, 4])
-    metrics = made.results("dirnet", "mnist", "metrics")
-    assert "results/mine/dirnet/metrics/mnist/dirnet_bl_seed3.csv" in metrics
-    assert "results/mine/dirnet/metrics/mnist/dirnet_bl_seed4.csv" in metrics
-    # Only a network is trained with a seed.
-    assert [name for name in metrics if "identity" in name] == ["results/mine/dirnet/metrics/mnist/identity_seed0.csv"]
-    assert len(metrics) == 6
+    methods = list(made.settings.experiment("dirnet", "mnist")["methods"])
+    for kind, suffix in {"metrics": ".csv", "labels": ".labels.csv", "gallery": ".gallery.npz"}.items():
+        found = made.results("dirnet", "mnist", kind)
+        # One file for all seeds.
+        assert found == [f"results/mine/dirnet/metrics/mnist/{name}{suffix}" for name in methods]
+    timing = made.results("dirnet", "scd", "timing", ["dirnet_c1", "affine"])
+    assert timing == [f"results/mine/dirnet/fields/scd/{name}.timing.csv" for name in ("dirnet_c1", "affine")]
+    assert made.results("dirnet", "scd", "pool") == ["results/mine/dirnet/pairs/scd.pool.csv"]
+    assert made.results("dirnet", "scd", "comparison") == ["results/mine/dirnet/metrics/scd/comparison.csv"]
 
 
 def test_networks_alone_have_histories_one_for_each_part() -> None:
@@ -35,8 +38,67 @@ def test_networks_alone_have_histories_one_for_each_part() -> None:
     histories = made.results("dirnet", "mnist", "histories")
     folder = "results/smoke/dirnet/models/mnist/dirnet_bl"
     assert histories == [f"{folder}/{digit}_seed0.history.csv" for digit in range(10)]
-    weights = made.parts("weights", "dirnet", "mnist", "dirnet_bl", 0)
-    assert weights == [name.replace(".history.csv", ".safetensors") for name in histories]
+    for kind, suffix in {"weights": ".safetensors", "exports": ".onnx", "cards": ".card.md"}.items():
+        found = made.parts(kind, "dirnet", "mnist", "dirnet_bl")
+        assert found == [name.replace(".history.csv", suffix) for name in histories]
+        assert made.results("dirnet", "mnist", kind) == found
+
+
+def test_weights_come_seed_by_seed_in_the_order_of_the_parts() -> None:
+    own = {"dirnet": {"experiments": {"mnist": {"training": {"parts": ["1", "0"]}}}}}
+    found = plan(seeds=[7, 3], papers=own).weights("dirnet", "mnist", "dirnet_bl")
+    folder = "results/smoke/dirnet/models/mnist/dirnet_bl"
+    assert found == [f"{folder}/{part}_seed{seed}.safetensors" for seed in (7, 3) for part in "10"]
+
+
+def test_a_network_with_the_weights_of_another_is_registered_and_not_trained() -> None:
+    made = plan(seeds=[0, 1])
+    folder = "results/smoke/dirnet/models/scd/dirnet_c1"
+    weights = [f"{folder}/all_seed{seed}.safetensors" for seed in (0, 1)]
+    assert made.weights("dirnet", "scd_cycle", "dirnet_c1") == made.weights("dirnet", "scd", "dirnet_c1") == weights
+    assert set(weights) <= set(made.results("dirnet", "scd", "weights"))
+    # Of the seeds it takes its own, not all that were trained.
+    assert plan().weights("dirnet", "scd_cycle", "dirnet_c1") == weights[:1]
+    assert plan().weights("dirnet", "scd", "dirnet_c1") == weights
+    for kind in ("weights", "exports", "histories", "cards"):
+        assert made.results("dirnet", "scd_cycle", kind) == []
+    receipts = made.receipts("dirnet")
+    folder = "results/smoke/receipts/dirnet"
+    assert f"{folder}/register_pairs/scd_cycle/dirnet_c1.json" in receipts
+    assert not [name for name in receipts if "train_model/scd_cycle" in name or "export_models/scd_cycle" in name]
+
+
+def test_networks_are_exported_where_they_are_trained() -> None:
+    made = plan()
+    assert made.training_experiments("dirnet") == ["mnist", "scd"]
+    assert made.architectures("dirnet", "scd") == ["dirnet"]
+    assert made.architectures("dirnet", "scd_cycle") == []
+    exports = made.results("dirnet", "scd", "exports")
+    assert len(exports) == len(set(exports)) == len(made.results("dirnet", "scd", "weights"))
+    folder = "results/smoke/receipts/dirnet/export_models"
+    assert [name for name in made.receipts("dirnet") if "export" in name] == [
+        f"{folder}/{n}.json" for n in ("mnist", "scd")
+    ]
+
+
+def test_a_part_of_a_paper_plans_nothing_else() -> None:
+    made = plan(only={"dirnet": {"scd": ["dirnet_c1"]}}, seeds=[0])
+    assert made.datasets("dirnet") == ["scd"]
+    assert [Path(name).stem for name in made.results("dirnet", "scd", "metrics")] == ["identity", "dirnet_c1"]
+    receipts = [name.removeprefix("results/smoke/receipts/") for name in made.receipts("dirnet")]
+    assert not [name for name in receipts if "mnist" in name or "elastix" in name]
+    assert [name for name in receipts if "train_model" in name] == ["dirnet/train_model/scd/dirnet_c1_all_seed0.json"]
+    shown = made.exhibits("dirnet", *EXHIBIT_RULES)
+    assert shown
+    inputs = [file for name in shown for files in made.exhibit_inputs("dirnet", name).values() for file in files]
+    methods = {Path(file).name.split(".")[0] for file in inputs if "/metrics/" in file} - {"comparison"}
+    assert methods <= {"identity", "dirnet_c1"}
+
+
+def test_store_and_labels_of_a_dataset() -> None:
+    folder = "results/smoke/data/scd"
+    assert plan().store("scd") == {"images": f"{folder}/images.npy", "subjects": f"{folder}/subjects.csv"}
+    assert plan().labels("scd") == {"labels": f"{folder}/labels.npy", "label_table": f"{folder}/labels.csv"}
 
 
 def test_receipts_are_named_once_and_cover_every_exhibit() -> None:
@@ -48,7 +110,18 @@ def test_receipts_are_named_once_and_cover_every_exhibit() -> None:
             assert f"results/smoke/receipts/dirnet/{rule}/{name}.json" in receipts
     assert "results/smoke/receipts/data/make_standin/mnist.json" in receipts
     downloaded = plan(data="download").receipts("dirnet")
-    assert set(receipts) - set(downloaded) == {"results/smoke/receipts/data/make_standin/mnist.json"}
+    assert set(receipts) - set(downloaded) == {
+        f"results/smoke/receipts/data/make_standin/{n}.json" for n in ("mnist", "scd")
+    }
+    folder = "results/smoke/receipts/dirnet"
+    assert f"{folder}/run_baseline/mnist/affine.json" in receipts
+    assert f"{folder}/run_baseline/scd/ants_syn.json" in receipts
+    assert f"{folder}/register_pairs/scd/dirnet_b2.json" in receipts
+    # A probe has its own number of seeds.
+    seeds = {
+        m: len([n for n in receipts if f"train_model/scd/{m}_all_seed" in n]) for m in ("dirnet_bl", "dirnet_bl_batch")
+    }
+    assert seeds == {"dirnet_bl": 2, "dirnet_bl_batch": 1}
 
 
 def test_members_are_declared_where_they_can_be(tmp_path: Path) -> None:
@@ -90,5 +163,5 @@ def test_a_page_repeats_what_the_command_line_set_but_no_lists_of_ids() -> None:
     over = {"run": "mine", "seeds": [1], "split": {"mnist": {}}, "device": "cpu"}
     context = plan().page_context("dirnet", over)
     assert context["settings"] == {"seeds": [1], "device": "cpu"}
-    assert set(context["datasets"]) == {"mnist"}
+    assert set(context["datasets"]) == {"mnist", "scd"}
     assert context["experiments"]["mnist"]["methods"]["elastix_bspline"]["note"]

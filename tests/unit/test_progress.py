@@ -68,6 +68,20 @@ def test_first_and_last_line_stand_though_within_one_second(tmp_path: Path, cloc
     assert [line["done"] for line in lines(path)] == [0, 3]
 
 
+def test_units_can_be_counted_one_by_one(tmp_path: Path, clock: Clock) -> None:
+    path = tmp_path / "job.progress.jsonl"
+    told = Progress(path, "evaluate_registration", 4, "pairs")
+    for _ in range(4):
+        clock.now += 2
+        told.advance()
+    assert [(line["done"], line["from"]) for line in lines(path)] == [(1, 1), (2, 1), (3, 1), (4, 1)]
+    state = read_state(path)
+    assert state is not None
+    assert (state.finished, state.rate) == (True, 0.5)
+    # Without a file nothing is written, and nothing fails.
+    Progress(None, "evaluate_registration", 4, "pairs").advance()
+
+
 def test_a_job_that_starts_again_removes_its_old_lines(tmp_path: Path, clock: Clock) -> None:
     path = write_lines(tmp_path / "job.progress.jsonl", {"time": 1.0, "done": 70})
     again = Progress(path, "train_model", 100, "steps")

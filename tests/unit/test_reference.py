@@ -113,6 +113,19 @@ def test_rows_of_a_small_schema(small: Path) -> None:
     assert lines[-1] == "Where `name` is `x`, `sizes` is required."
 
 
+def test_keys_of_an_alternative_and_a_choice_of_keys(small: Path) -> None:
+    path = small / "workflow/schemas/small.schema.yaml"
+    option = "{type: object, required: [of], properties: {of: {type: string, description: Of what.}}}"
+    text = SMALL.replace("{type: integer, minimum: 1}", option)
+    path.write_text(
+        text.replace("then: {required: [sizes]}", "then: {anyOf: [{required: [sizes]}, {required: [nodes, x]}]}")
+    )
+    lines = reference.page(small).splitlines()
+    place = lines.index("| `limit` | null or mapping |  | `null` | How many. |")
+    assert lines[place + 1] == "| `limit.of` | text |  | *required* | Of what. |"
+    assert lines[-1] == "Where `name` is `x`, `sizes` or `nodes` and `x` is required."
+
+
 @pytest.mark.parametrize(
     ("old", "new", "word"),
     [

@@ -75,9 +75,12 @@ def test_the_command_says_other_settings_again() -> None:
 
 
 def test_settings_and_pairs_are_read_from_receipts() -> None:
-    names = {"experiment": "mnist", "method": "affine", "seed": "0"}
+    names = {"experiment": "mnist", "method": "affine"}
     settings = {"transform": "affine", "image_pyramid": [2, 1]}
-    made = {"a": receipt("run_elastix", params={"settings": settings}, wildcards=names), "b": paired("mnist")}
+    made = {
+        "a": receipt("run_baseline", params={"tool": "elastix", "settings": settings}, wildcards=names),
+        "b": paired("mnist"),
+    }
     assert record.baselines(made) == [{"experiment": "mnist", "method": "affine", "settings": settings}]
     assert list(record.pairings(made)) == ["mnist"]
     assert record.pairings(made)["mnist"]["split"]["name"] == "last_of_train"

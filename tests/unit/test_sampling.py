@@ -35,11 +35,14 @@ def test_the_global_generator_has_no_say_and_is_left_alone():
     assert drawn(PairSampler(GROUPS, 0), 16) == first
 
 
-@pytest.mark.parametrize("groups", [GROUPS, ["7"] * 6])
-def test_every_ordered_pair_within_a_group_is_equally_likely(groups):
-    allowed = {(m, f) for m, a in enumerate(groups) for f, b in enumerate(groups) if a == b}
+@pytest.mark.parametrize("distinct", [False, True])
+@pytest.mark.parametrize("groups", [GROUPS, ["7"] * 6, ["x", *GROUPS]])
+def test_every_ordered_pair_within_a_group_is_equally_likely(groups, distinct):
+    allowed = {
+        (m, f) for m, a in enumerate(groups) for f, b in enumerate(groups) if a == b and not (distinct and m == f)
+    }
     counts = dict.fromkeys(sorted(allowed), 0)
-    for pair in drawn(PairSampler(groups, 2017), 1000, 20):
+    for pair in drawn(PairSampler(groups, 2017, distinct), 1000, 20):
         assert pair in allowed
         counts[pair] += 1
     assert stats.chisquare(list(counts.values())).pvalue > 0.01
@@ -57,6 +60,12 @@ def test_an_image_may_be_paired_with_itself():
     assert any(moving == fixed for moving, fixed in drawn(PairSampler(GROUPS, 0), 200))
 
 
+def test_a_group_of_one_image_has_no_distinct_pair():
+    assert set(drawn(PairSampler(["x", "y", "y"], 0, distinct=True), 200)) == {(1, 2), (2, 1)}
+    with pytest.raises(ValueError, match="no group of the pool has two images"):
+        PairSampler(["x", "y"], 0, distinct=True)
+
+
 def test_saved_state_goes_on_identically():
     sampler = PairSampler(GROUPS, 0)
     drawn(sampler, 32, 7)
@@ -69,8 +78,10 @@ def test_saved_state_goes_on_identically():
 
 def test_large_pool_reaches_its_last_image():
     n = 5000
-    moving, fixed = PairSampler(["x"] * n, 0).draw(200_000)
-    assert moving.unique().tolist() == fixed.unique().tolist() == list(range(n))
+    for distinct in (False, True):
+        moving, fixed = PairSampler(["x"] * n, 0, distinct).draw(200_000)
+        assert moving.unique().tolist() == fixed.unique().tolist() == list(range(n))
+        assert bool((moving == fixed).any()) != distinct
 
 
 def test_empty_pool():

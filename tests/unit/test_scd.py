@@ -11,7 +11,7 @@ from reregister.data.labels import LabelStore, scorable_groups, write_labels
 from reregister.data.readers.scd import ORIGINAL, check_counts, read
 from reregister.data.scd.contours import assign_phases, foreign_epicardium
 from reregister.data.scd.layout import ROLE_OF, SLICES, numbers_text
-from reregister.data.store import SUBJECT_COLUMNS, ImageStore, write_store_streaming
+from reregister.data.store import SUBJECT_COLUMNS, ImageStore, write_store
 from reregister.errors import ReregisterError
 from tests.unit.dicom_bytes import dicom_bytes
 
@@ -92,7 +92,7 @@ def test_official_archives(official, tmp_path):
     paths = tmp_path / "images.npy", tmp_path / "subjects.csv"
     with read(official, SUMS, {}) as reading:
         assert (reading.count, reading.shape, reading.slices) == (100, SHAPE, {"SC-HF-I-1": 3, "SC-HF-I-5": 2})
-        write_store_streaming(*paths, reading.count, reading)
+        write_store(*paths, reading.count, reading)
         masks, table = reading.labels()
         assert reading.report == []
     store = ImageStore.open(*paths)
@@ -288,7 +288,7 @@ def test_cases_of_unlike_size_are_not_stored_together(tmp_path):
     files = frames("SC-HF-I-1", range(1, 21)) | contours("SC-HF-I-5", [0], 1, 2) | other
     paths = tmp_path / "images.npy", tmp_path / "subjects.csv"
     with take(tmp_path, files) as reading, pytest.raises(ReregisterError, match="SC-HF-I-5_s01_p01"):
-        write_store_streaming(*paths, reading.count, reading)
+        write_store(*paths, reading.count, reading)
     assert not any(path.exists() for path in paths)
 
 
@@ -350,7 +350,7 @@ def real(samples, tmp_path_factory):
     folder = tmp_path_factory.mktemp("scd")
     paths = [folder / name for name in ("images.npy", "subjects.csv", "labels.npy", "labels.csv")]
     with read({"scd": samples / "scd"}, {}, {}) as reading:
-        write_store_streaming(*paths[:2], reading.count, reading)
+        write_store(*paths[:2], reading.count, reading)
         write_labels(*paths[2:], *reading.labels())
     return reading, ImageStore.open(*paths[:2]), LabelStore.open(*paths[2:])
 

@@ -12,6 +12,7 @@ from reregister.config import SCALES, merge, read_yaml
 from reregister.errors import ReregisterError
 from reregister.registry import load, names
 from reregister.settings import Settings
+from reregister.weights import build_model
 
 PROJECT = Path(__file__).resolve().parents[2]
 PAPERS = sorted(path.stem for path in (PROJECT / "config" / "papers").glob("*.yaml"))
@@ -27,6 +28,12 @@ def make(base: Path = PROJECT, **overrides: Any) -> Settings:
 def dirnet(**experiment: Any) -> dict[str, Any]:
     """Values for the experiment mnist of dirnet, to be given on the command line."""
     return {"dirnet": {"experiments": {"mnist": experiment}}}
+
+
+def taking(paper: str, experiment: str, method: str) -> dict[str, Any]:
+    """A network that takes the weights of another."""
+    source = {"paper": paper, "experiment": experiment, "method": method}
+    return {"label": "Mine", "tool": "network", "weights_of": source}
 
 
 @pytest.fixture
@@ -74,7 +81,11 @@ def test_defaults_are_filled_in() -> None:
     assert settings.source("mnist") == settings.mode("mnist") == "standin"
     assert settings.own_split("mnist") is None
     assert settings.experiment("dirnet", "mnist")["methods"]["affine"]["note"] == ""
-    assert settings.datasets["mnist"]["terms"] is None
+    assert settings.datasets["mnist"]["terms"] is settings.datasets["mnist"]["unpacked"] is None
+    assert settings.config["only"] == {}
+    method = settings.experiment("dirnet", "mnist")["methods"]["dirnet_bl"]
+    assert (method["training"], method["first_seeds"], method["weights_of"]) == ({}, None, None)
+    assert settings.experiment("dirnet", "mnist")["label_interpolation"] == "linear"
 
 
 def test_the_file_of_the_project_is_a_demo_run_on_standins() -> None:
@@ -87,10 +98,13 @@ def test_the_file_of_the_project_is_a_demo_run_on_standins() -> None:
 @pytest.mark.parametrize("paper", PAPERS)
 def test_every_paper_is_valid_at_every_scale(paper: str, scale: str) -> None:
     settings = make(scale=scale)
-    for experiment in settings.papers[paper]["experiments"].values():
-        training = experiment["training"]
-        assert isinstance(training["iterations"], int)
-        assert training["iterations"] % training["validate_every"] == 0
+    for name, experiment in settings.papers[paper]["experiments"].items():
+        for method in settings.trained(paper, name):
+            training = settings.training(paper, name, method)
+            assert isinstance(training["iterations"], int)
+            assert training["iterations"] % training["validate_every"] == 0
+            model = experiment["methods"][method]["model"]
+            assert build_model(model["name"], model["params"])
         assert "identity" in experiment["methods"]
     for exhibit in settings.papers[paper]["exhibits"].values():
         needed = {"figure": ["draw"], "gallery": ["draw", "panels"], "table": ["tabulate"]}[exhibit["kind"]]
@@ -151,6 +165,62 @@ def test_own_seeds_are_for_networks_only() -> None:
     assert make(papers=dirnet(seeds=["8"])).seeds("dirnet", "mnist", "dirnet_bl") == [8]
 
 
+def test_a_probe_runs_with_the_first_seeds_alone() -> None:
+    methods = {
+        name: {"label": name, "tool": "network", "model": {"name": "dirnet", "params": {}}, "first_seeds": count}
+        for name, count in {"one": 1, "two": 2, "nine": 9, "all": None}.items()
+    }
+    settings = make(papers=dirnet(methods=methods, seeds=["7", "5", "6"]))
+    found = {name: settings.seeds("dirnet", "mnist", name) for name in methods}
+    assert found == {"one": [7], "two": [7, 5], "nine": [7, 5, 6], "all": [7, 5, 6]}
+    assert make(papers=dirnet(methods=methods), seeds=["3", "4"]).seeds("dirnet", "mnist", "one") == [3]
+
+
+def test_values_of_a_method_replace_those_of_its_experiment() -> None:
+    model = {"name": "dirnet", "params": {}}
+    own = {"loss": {"ncc_batch": "2"}, "iterations": {"smoke": "10", "demo": "20", "full": "30"}, "validate_every": "5"}
+    settings = make(papers=dirnet(methods={"mine": {"label": "x", "tool": "network", "model": model, "training": own}}))
+    shared = settings.experiment("dirnet", "mnist")["training"]
+    changed = {"iterations": 20, "validate_every": 5, "loss": {"ncc_batch": 2}}
+    assert settings.training("dirnet", "mnist", "mine") == {**shared, **changed}
+    assert settings.training("dirnet", "mnist", "dirnet_bl") == shared
+    assert shared["loss"] == {"ncc": 1.0}
+
+
+def test_the_losses_of_the_cardiac_networks_are_those_of_their_labels() -> None:
+    settings = make()
+    losses = {m: settings.training("dirnet", "scd", m)["loss"] for m in settings.trained("dirnet", "scd")}
+    # The probe is trained by the batch's NCC alone, not by both.
+    assert losses.pop("dirnet_bl_batch") == {"ncc_batch": 1.0}
+    assert set(losses) >= {f"dirnet_{name}" for name in ("bl", "a1", "a2", "b1", "b2", "c1", "c2")}
+    assert all(loss == {"ncc": 1.0} for loss in losses.values())
+
+
+def test_full_scale_of_the_cardiac_experiment_is_the_papers_own() -> None:
+    # de Vos 2017, section 4.2, and papers.md 8.1.
+    settings = make(scale="full")
+    iterations = {m: settings.training("dirnet", "scd", m)["iterations"] for m in settings.trained("dirnet", "scd")}
+    assert iterations.pop("dirnet_b2") == 30_000
+    assert set(iterations.values()) == {10_000}
+    setup = settings.experiment("dirnet", "scd")
+    assert (setup["training"]["batch"], setup["training"]["parts"]) == (32, ["all"])
+    assert setup["pairs"]["training"] == {"name": "ordered_distinct_pairs_within_group"}
+    assert setup["pairs"]["test"] == {"name": "between_marks", "marks": ["ED", "ES"], "per_cluster": None}
+    assert setup["split"] == {"name": "official"}
+
+
+def test_weights_of_another_method() -> None:
+    methods = {"mine": taking("dirnet", "mnist", "dirnet_bl")}
+    settings = make(papers={"dirnet": {"experiments": {"scd": {"methods": methods}}}})
+    assert settings.trained_as("dirnet", "scd", "mine") == ("dirnet", "mnist", "dirnet_bl")
+    assert settings.trained_as("dirnet", "scd", "dirnet_bl") == ("dirnet", "scd", "dirnet_bl")
+    assert settings.trained_parts("dirnet", "scd", "mine") == [str(digit) for digit in range(10)]
+    assert settings.trained_parts("dirnet", "scd", "dirnet_bl") == ["all"]
+    assert "mine" in settings.methods("dirnet", "scd", "network")
+    assert "mine" not in settings.trained("dirnet", "scd")
+    assert settings.trained("dirnet", "scd_cycle") == []
+
+
 def test_methods_by_tool() -> None:
     settings = make()
     assert settings.methods("dirnet", "mnist", "network") == ["dirnet_bl"]
@@ -203,13 +273,54 @@ def test_a_method_can_be_added_on_the_command_line() -> None:
         ),
         (
             {"papers": dirnet(methods={"mine": {"label": "x", "tool": "network"}})},
-            "--config papers.dirnet: key experiments.mnist.methods.mine.model is missing; allowed is a value (the network",
+            '--config papers.dirnet: key experiments.mnist.methods.mine is {"label": "x", "tool": "network"}; allowed is a '
+            "model, which tool network needs; or weights_of, another network",
         ),
         (
             {"papers": dirnet(methods={"mine": {"label": "x", "tool": "demons"}})},
             '--config papers.dirnet: key experiments.mnist.methods.mine.tool is "demons"; allowed is one of itk, elastix,',
         ),
-        ({"split": {"mnist": {"train": ["a"]}}}, "--config: key split.mnist."),
+        ({"split": {"mnist": {"train": ["a"]}}}, "--config: key split.mnist.test is missing"),
+        ({"split": {"scd": {"train": ["a"], "test": ["b"], "tset": []}}}, "--config: key split.scd.tset is not known"),
+        (
+            {"only": {"dirnat": {"scd": []}}},
+            "--config: key only names dirnat, which is not known; allowed is one of dir",
+        ),
+        (
+            {"only": {"dirnet": {"sdc": []}}},
+            "--config: key only.dirnet names sdc, which is not known; allowed is one of",
+        ),
+        (
+            {"only": {"dirnet": {"scd": ["c1"]}}},
+            "--config: key only.dirnet.scd names c1, which is not known; allowed is",
+        ),
+        ({"only": {"dirnet": {"scd": ["identity"]}}}, "--config: key only.dirnet leaves nothing to run beside the row"),
+        (
+            {"only": {"dirnet": {"scd_cycle": []}}},
+            "--config: key only.dirnet leaves nothing to run beside the row before",
+        ),
+        ({"only": {"dirnet": {}}}, "--config: key only.dirnet is {}; allowed is at least 1 key"),
+        (
+            {"papers": dirnet(methods={"mine": {"label": "x", "tool": "ants", "training": {"batch": 2}}})},
+            "--config papers.dirnet: key experiments.mnist.methods.mine.training.batch is not known",
+        ),
+        (
+            {"papers": dirnet(methods={"mine": taking("dirnat", "mnist", "dirnet_bl")})},
+            "--config papers.dirnet: key experiments.mnist.methods.mine.weights_of.paper names dirnat, which is not known",
+        ),
+        (
+            {"papers": dirnet(methods={"mine": taking("dirnet", "minst", "dirnet_bl")})},
+            "--config papers.dirnet: key experiments.mnist.methods.mine.weights_of.experiment names minst, which is not kn",
+        ),
+        # Neither a classical tool nor a network that takes its weights itself trains any.
+        (
+            {"papers": dirnet(methods={"mine": taking("dirnet", "mnist", "ants_syn")})},
+            "--config papers.dirnet: key experiments.mnist.methods.mine.weights_of.method names ants_syn, which is not kno",
+        ),
+        (
+            {"papers": dirnet(methods={"mine": taking("dirnet", "scd_cycle", "dirnet_c1")})},
+            "--config papers.dirnet: key experiments.mnist.methods.mine.weights_of.method names dirnet_c1, which is not kn",
+        ),
     ],
 )
 def test_what_the_command_line_got_wrong_is_said(overrides: dict[str, Any], sentence: str) -> None:
@@ -262,7 +373,7 @@ def test_equal_keys_of_a_file_are_refused(project: Path, name: str) -> None:
         ),
         ("training.parts", ["0", "a_b"], ['training.parts.1 is "a_b"', "text that matches"]),
         ("split.name", "first_of_train", ['split.name is "first_of_train"', "last_of_train"]),
-        ("pairs.test.limti", 8, ["pairs.test.limti is not known", "limit, name, per_group"]),
+        ("pairs.test.limti", 8, ["pairs.test.limti is not known", "limit, mark, marks, name, per_cluster"]),
         ("training.loss", {"mse": 1}, ["training.loss.mse has a name that cannot stand there", "ncc"]),
         ("seeds", [0, 0], ["experiments.mnist.seeds is [0, 0]", "without repetitions"]),
     ],
@@ -320,6 +431,31 @@ def test_the_users_own_files(tmp_path: Path) -> None:
         make(data=str(tmp_path)).members("mnist")
 
 
+def test_a_dataset_that_may_be_taken_unpacked(tmp_path: Path) -> None:
+    entry = make().datasets["scd"]
+    archives = [file["name"] for file in entry["files"]]
+    image = tmp_path / "SCD_IMAGES_01" / "SCD0000101" / "CINESAX_300" / "IM-0003-0001.dcm"
+    image.parent.mkdir(parents=True)
+    image.touch()
+    (tmp_path / "notes.txt").touch()
+    settings = make(data={"scd": str(tmp_path)})
+    assert settings.members("scd") == [image]
+    (tmp_path / archives[1]).touch()
+    assert settings.members("scd") == [image, tmp_path / archives[1]]
+    # With all its archives it is those alone.
+    for name in archives:
+        (tmp_path / name).touch()
+    assert [path.name for path in settings.members("scd")] == archives
+    with pytest.raises(
+        ReregisterError, match=r"key data\.mnist is .*, which has no train-images-idx3-ubyte\.gz, train"
+    ):
+        make(data=str(tmp_path)).members("mnist")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(ReregisterError, match=rf"key data\.scd is .*, which has no {archives[0]}, "):
+        make(data={"scd": str(empty)}).members("scd")
+
+
 def test_a_path_that_is_no_folder(tmp_path: Path, project: Path) -> None:
     with pytest.raises(
         ReregisterError, match=r"^--config: key data\.mnist is .*gone, which does not exist; allowed are"
@@ -351,6 +487,10 @@ def test_own_split_from_lists_and_files(tmp_path: Path) -> None:
         "train": ["train-00001", "train-00002", "007"],
         "validation": ["3"],
         "test": ["off", "test-00001"],
+    }
+    assert make(split={"scd": {"train": ["SC-HF-I-1"], "test": ["SC-HF-I-5"]}}).own_split("scd") == {
+        "train": ["SC-HF-I-1"],
+        "test": ["SC-HF-I-5"],
     }
     with pytest.raises(
         ReregisterError, match=r"^--config: key split\.mnist\.test is .*gone\.txt, which does not exist; all"

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from scipy.ndimage import center_of_mass, map_coordinates
 
-from reregister.data.pairing import frozen_pairs, split_subjects
+from reregister.data.pairing import frozen_pairs
 from reregister.data.phantoms.digits import CROSSBAR, template
 from reregister.data.phantoms.velocity import Deformations, VelocityFields, pixel_grid
 from reregister.data.readers.mnist import FILES, ORIGINAL, read
+from reregister.data.roles import split_subjects
 from reregister.data.standins.mnist import truth_ddf, write
 from reregister.errors import ReregisterError
 from reregister.provenance.files import sha256_file
@@ -24,7 +25,8 @@ def _make(folder, n_train, n_test, seed):
 @pytest.fixture(scope="module")
 def standin(tmp_path_factory):
     members, truth, statistics = _make(tmp_path_factory.mktemp("standin"), 600, 300, seed=4)
-    images, subjects = read(members, {name: sha256_file(path) for name, path in members.items()}, {"shape": (28, 28)})
+    reading = read(members, {name: sha256_file(path) for name, path in members.items()}, {"shape": (28, 28)})
+    images, subjects = reading.images, reading.subjects
     return images[:, 0], subjects, truth, statistics
 
 
@@ -63,7 +65,7 @@ def test_labels_as_frequent_as_in_mnist(standin):
 
 def test_smallest_size(tmp_path):
     members, _, _ = _make(tmp_path, 10, 11, seed=0)
-    _, subjects = read(members, dict.fromkeys(NAMES, "0"), {})
+    subjects = read(members, dict.fromkeys(NAMES, "0"), {}).subjects
     assert subjects.groupby("split")["group"].nunique().to_dict() == {"train": 10, "test": 10}
     with pytest.raises(ReregisterError, match="at least 10 test images"):
         _make(tmp_path / "none", 10, 9, seed=0)

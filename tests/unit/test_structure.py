@@ -12,7 +12,7 @@ SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 PACKAGE = SCRIPTS / "reregister"
 # What any module may use: the one error, and writing files in one piece.
 COMMON = {"reregister.errors", "reregister.provenance.files"}
-REGISTRIES = ("models", "figures", "data/readers", "data/standins")
+REGISTRIES = ("models", "figures", "baselines", "data/readers", "data/standins")
 
 
 def dotted(path: Path) -> str:
@@ -73,6 +73,25 @@ def test_transforms_import_nothing_of_ours(module: str) -> None:
 def test_metrics_import_transforms_and_nothing_above(module: str) -> None:
     outside = everything(module) - {module} - COMMON
     assert in_packages(outside, "metrics", "transforms") == outside
+
+
+@pytest.mark.parametrize("module", under("evaluation"))
+def test_evaluation_imports_metrics_transforms_and_data(module: str) -> None:
+    outside = ours(MODULES[module]) - COMMON
+    assert in_packages(outside, "evaluation", "metrics", "transforms", "data") == outside
+    below = everything(module)
+    assert not in_packages(below, "models", "training", "figures", "report", "baselines", "losses", "inference")
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name.split(".")[1] != "evaluation"])
+def test_nothing_of_the_library_imports_evaluation(module: str) -> None:
+    assert not in_packages(ours(MODULES[module]), "evaluation")
+
+
+@pytest.mark.parametrize("module", under("data"))
+def test_data_import_no_method_and_no_result(module: str) -> None:
+    below = everything(module)
+    assert not in_packages(below, "models", "training", "metrics", "evaluation", "figures", "report", "baselines")
 
 
 @pytest.mark.parametrize("module", under("models"))

@@ -9,8 +9,9 @@ from reregister.data.store import ImageStore, write_store
 from reregister.errors import ReregisterError
 from reregister.losses import Registered, build_loss, global_ncc
 from reregister.models.dirnet import DIRNet
-from reregister.tables import write_frame
+from reregister.tables import read_frame, write_frame
 from reregister.training import data as data_module
+from reregister.training import loop as loop_module
 from reregister.training.data import history_frame, training_data
 from reregister.training.loop import Schedule, Trainer, TrainingData, build_optimiser
 from reregister.training.sampling import PairSampler
@@ -59,9 +60,11 @@ def store(tmp_path):
     images, groups = blobs(12), list("abcabcabcabc")
     ids = [f"img{i:03d}" for i in range(12)]
     subjects = pd.DataFrame({"id": ids, "group": groups, "cluster": ids, "split": "train", "spacing": "1 1"})
-    write_store(tmp_path / "i.npy", tmp_path / "s.csv", images, subjects.assign(source="blobs", sha256="0"))
+    subjects = subjects.assign(source="blobs", sha256="0")
+    write_store(tmp_path / "i.npy", tmp_path / "s.csv", len(images), [(images, subjects)])
     pool = list(reversed(range(9)))
-    write_frame(tmp_path / "pool.csv", pd.DataFrame({"id": [ids[i] for i in pool], "group": [groups[i] for i in pool]}))
+    table = pd.DataFrame({"id": [ids[i] for i in pool], "group": [groups[i] for i in pool]})
+    write_frame(tmp_path / "pool.csv", table.assign(cluster=table["id"], rule="ordered_pairs_within_group"))
     cases = [(9, 0, "a", "validation"), (1, 10, "b", "validation"), (4, 10, "b", "validation"), (3, 9, "a", "test")]
     frozen = [(f"p{n}", ids[m], ids[f], s, g, ids[m]) for n, (m, f, g, s) in enumerate(cases)]
     columns = ["pair_id", "moving", "fixed", "split", "group", "cluster"]
@@ -99,6 +102,61 @@ def test_mapped_images_train_the_same_network(store, tmp_path, monkeypatch):
         results.append((state(trainer), history))
     assert_same_state(results[0][0], results[1][0])
     assert results[0][1] == results[1][1]
+
+
+@pytest.mark.parametrize("rule", ["ordered_pairs_within_group", "ordered_distinct_pairs_within_group"])
+def test_rule_of_the_pool_says_whether_pairs_are_distinct(store, tmp_path, rule):
+    pool = read_frame(tmp_path / "pool.csv").assign(rule=rule)
+    write_frame(tmp_path / "pool.csv", pool)
+    data = training_data(store, tmp_path / "pairs.csv", tmp_path / "pool.csv", "b")
+    trainer = blob_trainer(data)
+    moving, fixed = trainer.sampler.draw(300)
+    assert bool((moving == fixed).any()) == (rule == "ordered_pairs_within_group")
+
+
+def test_experiment_without_validation_pairs_trains_unwatched(store, tmp_path):
+    frozen = read_frame(tmp_path / "pairs.csv")
+    write_frame(tmp_path / "pairs.csv", frozen[frozen["split"] == "test"])
+    for part, count in (("all", 9), ("c", 3)):
+        data = training_data(store, tmp_path / "pairs.csv", tmp_path / "pool.csv", part)
+        assert len(data.pool) == count
+        assert [len(rows) for rows in data.validation] == [0, 0]
+    reports = []
+    trainer = blob_trainer(data, iterations=5, every=2, report=lambda step, **values: reports.append((step, values)))
+    assert trainer.validate() is None
+    before = state(trainer)
+    history, _ = trainer.run(tmp_path / "c.safetensors")
+    assert [row["step"] for row in history] == [0, 2, 4, 5]
+    assert [row["validation_loss"] for row in history] == [None] * 4
+    assert not torch.equal(before["regressor.0.0.weight"], state(trainer)["regressor.0.0.weight"])
+    # Of a network that nothing watches, the training loss is told once there is one.
+    seen = {"loss": history[1]["train_loss"]}
+    assert [values for _, values in reports[:4]] == [{}, {}, seen, seen]
+    write_frame(tmp_path / "history.csv", history_frame(history, "m", "c", 0))
+    table = read_frame(tmp_path / "history.csv")
+    assert (table["validation_loss"] == "").all()
+    assert table["train_loss"].tolist()[0] == ""
+    assert np.isfinite(table["train_loss"][1:].astype(float)).all()
+    # Taken up from its checkpoint it goes on.
+    longer = blob_trainer(data, iterations=7, every=2)
+    more, resumed = longer.run(tmp_path / "c.safetensors")
+    assert resumed == 5
+    assert more[:4] == history
+    assert more[-1]["validation_loss"] is None
+
+
+def test_validation_batches_hold_no_more_voxels_than_their_limit(monkeypatch):
+    data, sizes = blob_data(pairs=10), []
+    trainer = blob_trainer(data)
+    whole = trainer.validate()
+    forward = trainer.model.forward
+    trainer.model.forward = lambda moving, fixed: sizes.append(len(moving)) or forward(moving, fixed)
+    monkeypatch.setattr(loop_module, "VALIDATION_VOXELS", 4 * 16 * 16 + 1)
+    assert trainer.validate() == pytest.approx(whole, abs=1e-6)
+    assert sizes == [4, 4, 2]
+    monkeypatch.setattr(loop_module, "VALIDATION_VOXELS", 1)
+    assert trainer.validate() == pytest.approx(whole, abs=1e-6)
+    assert sizes[3:] == [1] * 10
 
 
 def test_part_without_images_or_pairs(store, tmp_path):

@@ -20,10 +20,7 @@ rule measure_speed:
         runtime=60,
     params:
         model=_DIGITS["methods"]["dirnet_bl"]["model"]["params"],
-        training={
-            key: _DIGITS["training"][key]
-            for key in ("batch", "optimiser", "loss", "padding")
-        },
+        training={key: _DIGITS["training"][key] for key in ("batch", "optimiser", "loss", "padding")},
         elastix=_DIGITS["methods"]["elastix_bspline"]["settings"],
         plan=plan_config(SETTINGS.config),
         determinism=SETTINGS.config["determinism"],

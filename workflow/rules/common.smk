@@ -9,6 +9,9 @@ from reregister.provenance.files import sha256_file
 from reregister.registry import module_name
 from reregister.settings import Settings
 
+# Memory of a job of each classical tool, MB.
+TOOLS = {"elastix": 3000, "ants": 2000, "itk": 1500}
+
 
 def load_plan():
     """The run's files under the checked configuration, or the one sentence that says what is wrong with it."""
@@ -54,12 +57,26 @@ def method_of(wildcards):
     return experiment_of(wildcards)["methods"][wildcards.method]
 
 
+def tool_of(wildcards):
+    return method_of(wildcards)["tool"]
+
+
+def network_of(wildcards):
+    """The network of a method, or of the method whose weights it takes."""
+    paper, experiment, method = SETTINGS.trained_as(**wildcards)
+    return SETTINGS.experiment(paper, experiment)["methods"][method]["model"]
+
+
 def training_of(wildcards):
-    return experiment_of(wildcards)["training"]
+    return SETTINGS.training(wildcards.paper, wildcards.experiment, wildcards.method)
 
 
 def store_of(wildcards):
     return PLAN.store(dataset_of(wildcards))
+
+
+def labels_of(wildcards):
+    return PLAN.labels(dataset_of(wildcards))
 
 
 def one_of(names):

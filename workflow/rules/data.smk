@@ -47,6 +47,7 @@ rule fetch_dataset:
         files=lambda wildcards: SETTINGS.datasets[wildcards.dataset]["files"],
         terms=lambda wildcards: SETTINGS.datasets[wildcards.dataset]["terms"],
         accepted=lambda wildcards: wildcards.dataset in SETTINGS.config["accept_terms"],
+        unpacked=lambda wildcards: SETTINGS.datasets[wildcards.dataset]["unpacked"],
         location=lambda wildcards: PLAN.location(wildcards.dataset),
         code=code_of("fetch_dataset"),
         env=env_of("data"),
@@ -61,6 +62,8 @@ rule prepare_dataset:
     output:
         images="<results>/data/{dataset}/images.npy",
         subjects="<results>/data/{dataset}/subjects.csv",
+        labels="<results>/data/{dataset}/labels.npy",
+        label_table="<results>/data/{dataset}/labels.csv",
         receipt="<results>/receipts/data/prepare_dataset/{dataset}.json",
     log:
         "<results>/data/{dataset}/logs/prepare_dataset.log",
@@ -86,6 +89,7 @@ rule prepare_dataset:
 rule pair_images:
     input:
         unpack(store_of),
+        unpack(labels_of),
         truth=lambda wildcards: PLAN.truth(dataset_of(wildcards)),
     output:
         pairs="<results>/{paper}/pairs/{experiment}.csv",

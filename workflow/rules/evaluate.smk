@@ -4,16 +4,18 @@
 rule evaluate_registration:
     input:
         unpack(store_of),
+        unpack(labels_of),
         pairs="<results>/{paper}/pairs/{experiment}.csv",
         truth="<results>/{paper}/pairs/{experiment}.truth.npy",
-        fields="<results>/{paper}/fields/{experiment}/{method}_seed{seed}.npy",
+        fields="<results>/{paper}/fields/{experiment}/{method}.npy",
     output:
-        metrics="<results>/{paper}/metrics/{experiment}/{method}_seed{seed}.csv",
-        images="<results>/{paper}/metrics/{experiment}/{method}_seed{seed}.images.npz",
-        gallery="<results>/{paper}/metrics/{experiment}/{method}_seed{seed}.gallery.npz",
-        receipt="<results>/receipts/{paper}/evaluate_registration/{experiment}/{method}_seed{seed}.json",
+        metrics="<results>/{paper}/metrics/{experiment}/{method}.csv",
+        labels="<results>/{paper}/metrics/{experiment}/{method}.labels.csv",
+        images="<results>/{paper}/metrics/{experiment}/{method}.images.npz",
+        gallery="<results>/{paper}/metrics/{experiment}/{method}.gallery.npz",
+        receipt="<results>/receipts/{paper}/evaluate_registration/{experiment}/{method}.json",
     log:
-        "<results>/{paper}/logs/evaluate_registration/{experiment}/{method}_seed{seed}.log",
+        "<results>/{paper}/logs/evaluate_registration/{experiment}/{method}.log",
     conda:
         "../../envs/evaluate.yaml"
     threads: 1
@@ -21,7 +23,10 @@ rule evaluate_registration:
         mem_mb=2500,
         runtime=60,
     params:
-        padding=lambda wildcards: training_of(wildcards)["padding"],
+        padding=lambda wildcards: experiment_of(wildcards)["training"]["padding"],
+        interpolation=lambda wildcards: experiment_of(wildcards)["label_interpolation"],
+        seeds=lambda wildcards: SETTINGS.seeds(**wildcards),
+        sequence=lambda wildcards: experiment_of(wildcards)["pairs"]["test"]["name"] == "cycle",
         unit=lambda wildcards: SETTINGS.datasets[dataset_of(wildcards)]["unit"],
         code=code_of("evaluate_registration"),
         env=env_of("evaluate"),

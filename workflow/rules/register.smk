@@ -5,15 +5,15 @@ rule register_pairs:
     input:
         unpack(store_of),
         pairs="<results>/{paper}/pairs/{experiment}.csv",
-        weights=lambda wildcards: PLAN.parts("weights", **wildcards),
+        weights=lambda wildcards: PLAN.weights(**wildcards),
     output:
-        fields="<results>/{paper}/fields/{experiment}/{method}_seed{seed}.npy",
-        timing="<results>/{paper}/fields/{experiment}/{method}_seed{seed}.timing.csv",
-        receipt="<results>/receipts/{paper}/register_pairs/{experiment}/{method}_seed{seed}.json",
+        fields="<results>/{paper}/fields/{experiment}/{method}.npy",
+        timing="<results>/{paper}/fields/{experiment}/{method}.timing.csv",
+        receipt="<results>/receipts/{paper}/register_pairs/{experiment}/{method}.json",
     log:
-        "<results>/{paper}/logs/register_pairs/{experiment}/{method}_seed{seed}.log",
+        "<results>/{paper}/logs/register_pairs/{experiment}/{method}.log",
     benchmark:
-        "<results>/{paper}/benchmarks/register_pairs/{experiment}/{method}_seed{seed}.tsv"
+        "<results>/{paper}/benchmarks/register_pairs/{experiment}/{method}.tsv"
     wildcard_constraints:
         method=one_of(SETTINGS.all_methods("network")),
     conda:
@@ -24,95 +24,42 @@ rule register_pairs:
         runtime=240,
         gpu=gpus,
     params:
-        parts=lambda wildcards: training_of(wildcards)["parts"],
-        model=lambda wildcards: method_of(wildcards)["model"],
+        parts=lambda wildcards: SETTINGS.trained_parts(**wildcards),
+        seeds=lambda wildcards: SETTINGS.seeds(**wildcards),
+        model=network_of,
         device=SETTINGS.config["device"],
         determinism=SETTINGS.config["determinism"],
-        code=lambda wildcards: code_of("register_pairs", ("models", method_of(wildcards)["model"]["name"])),
+        code=lambda wildcards: code_of("register_pairs", ("models", network_of(wildcards)["name"])),
         env=env_of("torch"),
     script:
         "../../scripts/register_pairs.py"
 
 
-rule run_elastix:
+rule run_baseline:
     input:
         unpack(store_of),
         pairs="<results>/{paper}/pairs/{experiment}.csv",
     output:
-        fields="<results>/{paper}/fields/{experiment}/{method}_seed{seed}.npy",
-        timing="<results>/{paper}/fields/{experiment}/{method}_seed{seed}.timing.csv",
-        receipt="<results>/receipts/{paper}/run_elastix/{experiment}/{method}_seed{seed}.json",
+        fields="<results>/{paper}/fields/{experiment}/{method}.npy",
+        timing="<results>/{paper}/fields/{experiment}/{method}.timing.csv",
+        receipt="<results>/receipts/{paper}/run_baseline/{experiment}/{method}.json",
     log:
-        "<results>/{paper}/logs/run_elastix/{experiment}/{method}_seed{seed}.log",
+        "<results>/{paper}/logs/run_baseline/{experiment}/{method}.log",
     benchmark:
-        "<results>/{paper}/benchmarks/run_elastix/{experiment}/{method}_seed{seed}.tsv"
+        "<results>/{paper}/benchmarks/run_baseline/{experiment}/{method}.tsv"
     wildcard_constraints:
-        method=one_of(SETTINGS.all_methods("elastix")),
+        method=one_of(name for tool in TOOLS for name in SETTINGS.all_methods(tool)),
+    # Each tool has an environment of its own.
     conda:
-        "../../envs/elastix.yaml"
+        lambda wildcards: f"../../envs/{tool_of(wildcards)}.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=lambda wildcards: TOOLS[tool_of(wildcards)],
         runtime=240,
     params:
+        tool=lambda wildcards: tool_of(wildcards),
         settings=lambda wildcards: method_of(wildcards)["settings"],
-        code=code_of("run_elastix"),
-        env=env_of("elastix"),
+        code=lambda wildcards: code_of("run_baseline", ("baselines", tool_of(wildcards))),
+        env=lambda wildcards: env_of(tool_of(wildcards)),
     script:
-        "../../scripts/run_elastix.py"
-
-
-rule run_ants:
-    input:
-        unpack(store_of),
-        pairs="<results>/{paper}/pairs/{experiment}.csv",
-    output:
-        fields="<results>/{paper}/fields/{experiment}/{method}_seed{seed}.npy",
-        timing="<results>/{paper}/fields/{experiment}/{method}_seed{seed}.timing.csv",
-        receipt="<results>/receipts/{paper}/run_ants/{experiment}/{method}_seed{seed}.json",
-    log:
-        "<results>/{paper}/logs/run_ants/{experiment}/{method}_seed{seed}.log",
-    benchmark:
-        "<results>/{paper}/benchmarks/run_ants/{experiment}/{method}_seed{seed}.tsv"
-    wildcard_constraints:
-        method=one_of(SETTINGS.all_methods("ants")),
-    conda:
-        "../../envs/ants.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=240,
-    params:
-        settings=lambda wildcards: method_of(wildcards)["settings"],
-        code=code_of("run_ants"),
-        env=env_of("ants"),
-    script:
-        "../../scripts/run_ants.py"
-
-
-rule run_itk:
-    input:
-        unpack(store_of),
-        pairs="<results>/{paper}/pairs/{experiment}.csv",
-    output:
-        fields="<results>/{paper}/fields/{experiment}/{method}_seed{seed}.npy",
-        timing="<results>/{paper}/fields/{experiment}/{method}_seed{seed}.timing.csv",
-        receipt="<results>/receipts/{paper}/run_itk/{experiment}/{method}_seed{seed}.json",
-    log:
-        "<results>/{paper}/logs/run_itk/{experiment}/{method}_seed{seed}.log",
-    benchmark:
-        "<results>/{paper}/benchmarks/run_itk/{experiment}/{method}_seed{seed}.tsv"
-    wildcard_constraints:
-        method=one_of(SETTINGS.all_methods("itk")),
-    conda:
-        "../../envs/itk.yaml"
-    threads: 1
-    resources:
-        mem_mb=1500,
-        runtime=240,
-    params:
-        settings=lambda wildcards: method_of(wildcards)["settings"],
-        code=code_of("run_itk"),
-        env=env_of("itk"),
-    script:
-        "../../scripts/run_itk.py"
+        "../../scripts/run_baseline.py"

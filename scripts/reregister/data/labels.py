@@ -57,6 +57,10 @@ class LabelStore:
         """Images that have a label of this name, be it empty."""
         return {identity for identity, name in self._rows if name == label}
 
+    def has(self, identity: str, label: str) -> bool:
+        """Whether an image has a label of this name, be it empty."""
+        return (identity, label) in self._rows
+
     def index(self, ids: Sequence[str] | pd.Series, label: str) -> NDArray[np.intp]:
         """Rows of the masks of images, in the order of `ids`. Raises ReregisterError naming the first that has none."""
         for identity in ids:

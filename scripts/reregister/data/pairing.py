@@ -1,159 +1,164 @@
-"""Who plays which role, and which image is registered to which: rules and seeds, frozen into tables."""
+"""Which image is registered to which: rules and seeds, frozen into tables."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from fractions import Fraction
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from reregister.data.marked_pairs import between_marks, cycle
+from reregister.data.pair_rules import Drawn, PairRule, Rows, complete_images, required_count
 from reregister.errors import ReregisterError
 
-ROLES = ("train", "validation", "test")
 PAIR_COLUMNS = ("pair_id", "moving", "fixed", "split", "group", "cluster")
-TRAINING_RULE = "ordered_pairs_within_group"
-
-T = TypeVar("T")
-
-#: (moving rows, fixed rows) out of n images of one group.
-Rows = tuple[NDArray[np.int64], NDArray[np.int64]]
+# Rules of the training pool, and whether two different images are drawn.
+POOLS = {"ordered_pairs_within_group": False, "ordered_distinct_pairs_within_group": True}
 
 
-def split_subjects(
-    subjects: pd.DataFrame, rule: Mapping[str, Any], lists: Mapping[str, list[str]] | None = None
-) -> pd.Series:
-    """Role of every subject: train, validation, test, or '' (left out); one row per row of `subjects`, same index.
+def frozen_pairs(
+    subjects: pd.DataFrame, roles: pd.Series, rule: Mapping[str, Any], seed: int, labelled: set[str] | None = None
+) -> pd.DataFrame:
+    """The pairs on which every method is evaluated.
 
-    subjects: columns id and split (the official one), in file order.
-    rule: {"name": "last_of_train", "fraction": "1/6"}: the last sixth of the official training images is validation,
-        the rest train, the official test images test [de Vos 2017, section 4.1; papers.md 8.1].
-    lists: own ids by role; they replace the rule altogether.
-    Raises ReregisterError for an unknown rule, fraction, role or id, and an id listed twice.
-    """
-    if lists is not None:
-        return _roles_from_lists(subjects, lists)
-    return _choose(_SPLITS, rule, "split")(subjects, rule)
-
-
-def frozen_pairs(subjects: pd.DataFrame, roles: pd.Series, rule: Mapping[str, Any], seed: int) -> pd.DataFrame:
-    """The pairs on which every method is evaluated, group by group.
-
-    subjects: columns id, group, cluster; roles: as from `split_subjects`. rule: `name` and its parameters, and for
-    both `split` (default test) and `groups` (default: every group that has any role).
-    - `one_fixed_per_group` {limit}: one image of the group is fixed, the others, or the first `limit` of them, are
+    subjects: columns id, group, cluster; roles: as from `split_subjects`. rule: `name` and its parameters, and `split`
+    (default test). labelled: ids of the images that have a label.
+    - `one_fixed_per_group` {limit}: one image of each group is fixed, the others, or the first `limit` of them, are
       moving [de Vos 2017, section 4.1]. Without a limit the same order goes on.
-    - `random_within_group` {per_group}: ordered pairs of two distinct images, none twice before all have been used.
+    - `random_within_group` {per_group}: ordered pairs of two images of a group, none twice before all have been used.
+    - `random_pairs` {count}: ordered pairs of two images of one group, every pair of the split equally likely, none
+      twice; all of them where there are no more. Images of an incomplete group (column complete) are left out.
+    - `between_marks` {marks, per_cluster}: both directions between the images of a group that carry the two marks and
+      a label (column mark: ED and ES). The pair's group is its direction, "ED to ES". per_cluster: that many groups of
+      each cluster, from its middle outwards; without it all.
+    - `cycle` {mark}: all images of one group to the one that carries the mark, in the order of the table from that one
+      on: the middle one of the groups with labels of the first cluster that has any.
     seed: with the rule, split and group it makes up the generator, so no group's pairs depend on another group.
-    Returns `PAIR_COLUMNS`; cluster is that of the moving image. Raises ReregisterError for an unknown rule, a bad
-    parameter, and a group with fewer than two images in the split.
+    Returns `PAIR_COLUMNS`; cluster is that of the moving image. A validation split without any image has no pair, and
+    training goes without. Raises ReregisterError for an unknown rule, a bad parameter, a group with fewer than two images
+    where another split has some, and a split of which no pair can be made.
     """
-    draw = _choose(_PAIRINGS, rule, "pairing")
-    split = rule.get("split", "test")
+    if rule.get("name") not in _PAIRINGS:
+        raise ReregisterError(f"The pairing rule {rule.get('name')!r} is unknown; allowed are {', '.join(_PAIRINGS)}.")
+    rule = {"split": "test", **rule}
+    if rule["split"] == "validation" and not (roles == "validation").any():
+        return pd.DataFrame(columns=list(PAIR_COLUMNS))
     tables = []
-    for group, members in _grouped(subjects, roles, split, rule.get("groups")):
-        rng = np.random.default_rng([seed, _stable_hash(rule["name"], split, group)])
-        moving, fixed = draw(len(members), rule, rng)
-        ids, clusters = members["id"].to_numpy(), members["cluster"].to_numpy()
-        names = [f"{split}-{group}-{number:05d}" for number in range(len(moving))]
-        columns = (names, ids[moving], ids[fixed], split, group, clusters[moving])
+    for name, moving, fixed in _PAIRINGS[rule["name"]](subjects, roles, rule, seed, labelled or set()):
+        ids, clusters = subjects["id"].to_numpy(), subjects["cluster"].to_numpy()
+        numbers = [f"{rule['split']}-{name}-{number:05d}".replace(" ", "-") for number in range(len(moving))]
+        columns = (numbers, ids[moving], ids[fixed], rule["split"], name, clusters[moving])
         tables.append(pd.DataFrame(dict(zip(PAIR_COLUMNS, columns, strict=True))))
+    if not tables:
+        raise ReregisterError(
+            f"The split {rule['split']} has no complete group of two images or more, so the rule {rule['name']} makes no "
+            "pair; mend the split."
+        )
     return pd.concat(tables, ignore_index=True)
 
 
-def training_pool(subjects: pd.DataFrame, roles: pd.Series, groups: Sequence[str] | None = None) -> pd.DataFrame:
+def training_pool(subjects: pd.DataFrame, roles: pd.Series, rule: Mapping[str, Any]) -> pd.DataFrame:
     """The images from which training pairs are drawn, and the rule by which.
 
-    groups: those to train on; None takes every group that has any role.
-    Returns columns id, group, rule (`TRAINING_RULE`: two images of one group, drawn uniformly with replacement, in
-    either order). Raises ReregisterError where a group has fewer than two training images.
+    rule: name, one of `POOLS`: two images of one group, drawn uniformly with replacement, in either order; the same
+    image may stand on both sides, or `distinct` may not. Of groups that lack images (column complete) none is taken.
+    Returns columns id, group, cluster, rule. Raises ReregisterError for an unknown rule, where a group that another split
+    has images of has fewer than two, and where there is no group to train on.
     """
-    tables = [members[["id", "group"]] for _, members in _grouped(subjects, roles, "train", groups)]
-    return pd.concat(tables, ignore_index=True).assign(rule=TRAINING_RULE)
-
-
-def _last_of_train(subjects: pd.DataFrame, rule: Mapping[str, Any]) -> pd.Series:
-    try:
-        fraction = Fraction(str(rule["fraction"]))
-    except (KeyError, ValueError, ZeroDivisionError):
-        fraction = Fraction(0)
-    if not 0 < fraction < 1:
+    if rule.get("name") not in POOLS:
+        raise ReregisterError(f"The training rule {rule.get('name')!r} is unknown; allowed are {', '.join(POOLS)}.")
+    whole = complete_images(subjects)
+    tables = [members[["id", "group", "cluster"]] for _, members in _grouped(subjects[whole], roles[whole], "train")]
+    if not tables:
         raise ReregisterError(
-            f"The split rule last_of_train needs a fraction between 0 and 1 such as 1/6, not {rule.get('fraction')!r}."
+            "The split train has no complete group of images, so nothing can be trained; mend the split."
         )
-    roles = subjects["split"].where(subjects["split"].isin(["train", "test"]), "")
-    training = np.flatnonzero(roles == "train")
-    count = max(1, int(len(training) * fraction)) if len(training) else 0
-    roles.iloc[training[len(training) - count :]] = "validation"
-    return roles.rename("role")
+    return pd.concat(tables, ignore_index=True).assign(rule=rule["name"])
 
 
-def _roles_from_lists(subjects: pd.DataFrame, lists: Mapping[str, list[str]]) -> pd.Series:
-    unknown_roles = [role for role in lists if role not in ROLES]
-    if unknown_roles:
-        raise ReregisterError(f"The list of ids has the role {unknown_roles[0]!r}; allowed are {', '.join(ROLES)}.")
-    assigned: dict[str, str] = {}
-    known = set(subjects["id"])
-    for role, ids in lists.items():
-        for identity in map(str, ids):
-            if identity not in known:
-                raise ReregisterError(f"The list of {role} ids names {identity!r}, which the data do not have.")
-            if identity in assigned:
-                raise ReregisterError(f"The id {identity!r} is listed twice ({assigned[identity]} and {role}).")
-            assigned[identity] = role
-    return pd.Series([assigned.get(identity, "") for identity in subjects["id"]], subjects.index, str, "role")
+def pairs_in_pool(pool: pd.DataFrame) -> int:
+    """Number of ordered pairs that a training pool allows."""
+    sizes = pool.groupby("group").size().to_numpy()
+    return int((sizes * (sizes - POOLS[pool["rule"].iloc[0]])).sum())
+
+
+def _within_group(draw: Callable[[int, Mapping[str, Any], np.random.Generator], Rows]) -> PairRule:
+    """A rule that draws the pairs of each group by itself."""
+
+    def rows(subjects: pd.DataFrame, roles: pd.Series, rule: Mapping[str, Any], seed: int, labelled: set[str]) -> Drawn:
+        places = pd.Series(np.arange(len(subjects)), subjects.index)
+        for group, members in _grouped(subjects, roles, rule["split"]):
+            rng = np.random.default_rng([seed, _stable_hash(rule["name"], rule["split"], group)])
+            moving, fixed = draw(len(members), rule, rng)
+            own = places[members.index].to_numpy()
+            yield group, own[moving], own[fixed]
+
+    return rows
 
 
 def _one_fixed(count: int, rule: Mapping[str, Any], rng: np.random.Generator) -> Rows:
     limit = rule.get("limit")
     if limit is not None:
-        _require_positive(rule, "limit")
+        required_count(rule, "limit")
     order = rng.permutation(count)
     moving = order[1:] if limit is None else order[1 : 1 + limit]
     return moving, np.full(len(moving), order[0])
 
 
-def _random_pairs(count: int, rule: Mapping[str, Any], rng: np.random.Generator) -> Rows:
-    wanted = _require_positive(rule, "per_group")
+def _random_within(count: int, rule: Mapping[str, Any], rng: np.random.Generator) -> Rows:
+    wanted = required_count(rule, "per_group")
     possible = count * (count - 1)
     rounds = [rng.permutation(possible) for _ in range(wanted // possible)]
     number = np.concatenate([*rounds, rng.choice(possible, wanted % possible, replace=False)]).astype(np.int64)
-    # Pair number -> moving row and the how-manieth of the other rows is fixed.
-    moving, other = np.divmod(number, count - 1)
+    return _unranked(number, count)
+
+
+def _unranked(number: NDArray[np.int64], count: NDArray[np.int64] | int) -> Rows:
+    """Pair number -> moving row, and the how-manieth of the other rows is fixed."""
+    moving, other = np.divmod(number, np.asarray(count) - 1)
     return moving, other + (other >= moving)
 
 
-_SPLITS: dict[str, Callable[[pd.DataFrame, Mapping[str, Any]], pd.Series]] = {"last_of_train": _last_of_train}
-_PAIRINGS: dict[str, Callable[[int, Mapping[str, Any], np.random.Generator], Rows]] = {
-    "one_fixed_per_group": _one_fixed,
-    "random_within_group": _random_pairs,
+def _random_pairs(
+    subjects: pd.DataFrame, roles: pd.Series, rule: Mapping[str, Any], seed: int, labelled: set[str]
+) -> Drawn:
+    wanted = required_count(rule, "count")
+    chosen = np.flatnonzero(((roles == rule["split"]) & complete_images(subjects)).to_numpy())
+    groups = subjects["group"].to_numpy()[chosen]
+    members = {name: chosen[groups == name] for name in dict.fromkeys(groups)}
+    sizes = np.array([len(rows) for rows in members.values()], dtype=np.int64)
+    ends = np.cumsum(sizes * (sizes - 1))
+    if not len(ends) or not ends[-1]:
+        return
+    rng = np.random.default_rng([seed, _stable_hash(rule["name"], rule["split"])])
+    numbers = np.sort(rng.choice(ends[-1], min(wanted, int(ends[-1])), replace=False)).astype(np.int64)
+    owner = np.searchsorted(ends, numbers, side="right")
+    moving, fixed = _unranked(numbers - (ends - sizes * (sizes - 1))[owner], sizes[owner])
+    for place, (name, rows) in enumerate(members.items()):
+        own = owner == place
+        if own.any():
+            yield name, rows[moving[own]], rows[fixed[own]]
+
+
+_PAIRINGS: dict[str, PairRule] = {
+    "one_fixed_per_group": _within_group(_one_fixed),
+    "random_within_group": _within_group(_random_within),
+    "random_pairs": _random_pairs,
+    "between_marks": between_marks,
+    "cycle": cycle,
 }
 
 
-def _choose(rules: Mapping[str, T], rule: Mapping[str, Any], kind: str) -> T:
-    if rule.get("name") not in rules:
-        raise ReregisterError(f"The {kind} rule {rule.get('name')!r} is unknown; allowed are {', '.join(rules)}.")
-    return rules[rule["name"]]
-
-
-def _require_positive(rule: Mapping[str, Any], key: str) -> int:
-    value = rule.get(key)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ReregisterError(
-            f"The pairing rule {rule['name']} needs a whole number of at least 1 as {key}, not {value!r}."
-        )
-    return value
-
-
-def _grouped(
-    subjects: pd.DataFrame, roles: pd.Series, split: str, groups: Iterable[str] | None
-) -> Iterable[tuple[str, pd.DataFrame]]:
-    wanted = sorted(subjects.loc[roles != "", "group"].unique()) if groups is None else [str(group) for group in groups]
-    if not wanted:
+def _grouped(subjects: pd.DataFrame, roles: pd.Series, split: str) -> Iterable[tuple[str, pd.DataFrame]]:
+    """The images of each group in one split. A group of which another split has images must have two of them."""
+    groups = subjects.loc[roles != "", "group"]
+    if groups.empty:
         raise ReregisterError(f"No image has a role, so no pair of the split {split} can be made.")
+    # Groups that lie within one split as a whole, such as the slices of a patient, are no business of the others.
+    shared = roles[roles != ""].groupby(groups).nunique() > 1
     members = subjects[roles == split]
-    for group in wanted:
+    for group in sorted({*members["group"], *shared.index[shared]}):
         chosen = members[members["group"] == group]
         if len(chosen) < 2:
             raise ReregisterError(f"Group {group} has {len(chosen)} image(s) in the split {split}; a pair needs two.")

@@ -7,11 +7,11 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from reregister.errors import ReregisterError
 from reregister.provenance.files import atomic_path
-from reregister.tables import read_frame, write_array, write_frame
+from reregister.tables import read_frame, write_frame
 
 SUBJECT_COLUMNS = ("id", "group", "cluster", "split", "spacing", "source", "sha256")
 
@@ -85,14 +85,6 @@ class ImageStore:
             table[text] = numbers
         return np.array([table[text] for text in self.subjects["spacing"]], dtype=np.float64).reshape(-1, ndim)
 
-    @property
-    def spacing(self) -> tuple[float, ...]:
-        """The one spacing of all images. Raises ReregisterError where they differ: use `spacings` there."""
-        distinct = np.unique(self.spacings, axis=0)
-        if len(distinct) != 1:
-            raise ReregisterError(f"The images of the store have {len(distinct)} spacings where one is needed.")
-        return tuple(float(value) for value in distinct[0])
-
 
 def read_subjects(path: str | os.PathLike[str]) -> pd.DataFrame:
     """Read a subjects table as text alone, so that group "07" or an id "NA" stays what it is.
@@ -110,38 +102,15 @@ def read_subjects(path: str | os.PathLike[str]) -> pd.DataFrame:
 def write_store(
     images_path: str | os.PathLike[str],
     subjects_path: str | os.PathLike[str],
-    images: ArrayLike,
-    subjects: pd.DataFrame,
-) -> None:
-    """Check, then write `images.npy` (float32) and `subjects.csv`; nothing is written where a check fails.
-
-    images: (N, C, *spatial), any intensity range; subjects: N rows with the columns of `SUBJECT_COLUMNS`.
-    Raises ReregisterError for unlike lengths, a missing column or value, an id used twice, and the first image that
-    holds NaN or infinity (named by its id).
-    """
-    array = np.asarray(images)
-    _require_columns(subjects, subjects_path)
-    if array.ndim < 3 or len(array) != len(subjects):
-        raise ReregisterError(
-            f"{images_path} would hold images of shape {array.shape} for {len(subjects)} subjects; "
-            "(N, C, *spatial) with one subject per image is needed."
-        )
-    _require_values(subjects, subjects_path)
-    _require_finite(array, subjects)
-    write_array(images_path, np.ascontiguousarray(array, dtype=np.float32))
-    _write_subjects(subjects_path, subjects)
-
-
-def write_store_streaming(
-    images_path: str | os.PathLike[str],
-    subjects_path: str | os.PathLike[str],
     count: int,
     batches: Iterable[tuple[NDArray[np.floating], pd.DataFrame]],
 ) -> None:
-    """As `write_store`, for images that arrive in batches and need not fit into memory together.
+    """Check, then write `images.npy` (float32) and `subjects.csv`, from batches that need not fit into memory together.
 
-    count: images of all batches. batches: images (n, C, *spatial) and their n subjects; the first sets the shape. Raises
-    ReregisterError as `write_store`, for another shape (naming the id), and where the batches are not `count` images.
+    count: images of all batches. batches: images (n, C, *spatial), any intensity range, and their n rows of subjects with
+    the columns of `SUBJECT_COLUMNS`; the first sets the shape. Where a check fails, neither file is left behind. Raises
+    ReregisterError for unlike lengths, another shape (naming the id), a missing column or value, an id used twice, the
+    first image that holds NaN or infinity (named by its id), and where the batches are not `count` images.
     """
     tables: list[pd.DataFrame] = []
     filled, shape = 0, None
@@ -153,7 +122,12 @@ def write_store_streaming(
                 shape = images.shape[1:]
                 header = {"descr": "<f4", "fortran_order": False, "shape": (count, *shape)}
                 np.lib.format.write_array_header_1_0(file, header)
-            if len(images) != len(subjects) or images.shape[1:] != shape or filled + len(images) > count:
+            if (
+                images.ndim < 3
+                or len(images) != len(subjects)
+                or images.shape[1:] != shape
+                or filled + len(images) > count
+            ):
                 raise ReregisterError(
                     f"{images_path} cannot take images of shape {images.shape} for {len(subjects)} subjects (id "
                     f"{subjects['id'].iloc[0]} and on): it holds {filled} of {count} images of shape {shape}."

@@ -11,6 +11,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Patch, Rectangle
 
+from reregister.blocks import blocks_of, what_it_does, what_it_has
 from reregister.card import read_card
 from reregister.drawing import FONT_SIZE, GREY, WIDTH, Exhibit, Inputs, new_figure
 from reregister.errors import ReregisterError
@@ -18,37 +19,21 @@ from reregister.pixels import grid_lines
 
 WORDS = {
     "Conv2d": "convolution",
+    "BatchNorm1d": "batch normalisation",
     "BatchNorm2d": "batch normalisation",
     "AvgPool2d": "average pooling",
     "MaxPool2d": "maximum pooling",
     "Linear": "fully connected",
 }
-SHORT = {"Conv2d": "conv", "AvgPool2d": "avg pool", "MaxPool2d": "max pool", "Linear": "dense"}
 ORDERS = {2: "quadratic", 3: "cubic"}
+# More blocks than these stand so close that their numbers are set smaller and without a word beside each.
+ROOMY = 10
 # Of the kinds of blocks, in the order in which they come.
 FILLS = ("#6baed6", "#e8e8e8", "#e08214", "#54278f", "#1b7837")
 HEIGHT, SMALL = 4.3, FONT_SIZE - 1.5
 # Inches: side of a picture, middle of the regressor, lower edge of the row below it.
 SIDE, MIDDLE, LOWER = 0.85, 2.95, 0.5
 LEFT, RIGHT = 1.45, 7.05
-
-
-def blocks_of(card: dict[str, Any]) -> pd.DataFrame:
-    """Blocks of a network: each convolution, dense layer or pooling with the modules without a kernel that follow it.
-
-    Returns kind (types, joined by " + "), kernel, inputs, outputs, parameters, and channels, height and width put out.
-    """
-    rows: list[dict[str, Any]] = []
-    for module in (entry for entry in card["modules"] if entry["name"]):
-        if not rows or module["kernel"] or module["type"] == "Linear":
-            kernel = "×".join(str(side) for side in module["kernel"] or [])
-            rows.append({"kind": [], "kernel": kernel, "inputs": module["inputs"], "outputs": module["outputs"]})
-            rows[-1]["parameters"] = 0
-        rows[-1]["kind"].append(module["type"])
-        rows[-1]["parameters"] += module["parameters"]
-        rows[-1] |= dict(zip(("channels", "height", "width"), [*module["shape"], 1, 1], strict=False))
-    frame = pd.DataFrame(rows).astype({"inputs": "Int64", "outputs": "Int64"})
-    return frame.assign(kind=frame["kind"].map(" + ".join))
 
 
 def draw(exhibit: Exhibit, inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
@@ -96,22 +81,19 @@ def _regressor(axes: Any, blocks: pd.DataFrame, card: dict[str, Any]) -> None:
     title = f"ConvNet regressor of the trained network: {card['parameters']:,} parameters"
     _text(axes, (LEFT + RIGHT) / 2, 4.08, title, fontsize=FONT_SIZE)
     kinds = list(dict.fromkeys(blocks["kind"]))
-    step = (RIGHT - LEFT) / len(blocks)
+    step, size = (RIGHT - LEFT) / len(blocks), SMALL if len(blocks) <= ROOMY else SMALL - 1
     for place, row in enumerate(blocks.to_dict("records")):
         x, side = LEFT + step * (place + 0.42), max(0.95 * row["height"] / blocks["height"].max(), 0.08)
-        fill = FILLS[kinds.index(row["kind"]) % len(FILLS)]
+        fill, half = FILLS[kinds.index(row["kind"]) % len(FILLS)], min(0.14, 0.27 * step)
         axes.add_patch(
-            Rectangle((x - 0.14, MIDDLE - side / 2), 0.28, side, facecolor=fill, edgecolor="0.3", linewidth=0.7)
+            Rectangle((x - half, MIDDLE - side / 2), 2 * half, side, facecolor=fill, edgecolor="0.3", linewidth=0.7)
         )
         if place:
-            _arrow(axes, (x - step + 0.16, MIDDLE), (x - 0.16, MIDDLE))
-        first = row["kind"].split(" + ")[0]
-        lines = [SHORT.get(first, first), row["kernel"]]
-        lines += [f"{row['inputs']} → {row['outputs']}"] if row["parameters"] else []
-        _text(axes, x, 3.92, "\n".join(lines), va="top")
-        below = f"{row['height']}×{row['width']}"
-        below += f"\n{row['parameters']:,} par." if row["parameters"] else ""
-        _text(axes, x, 2.4, below, va="top", color=GREY)
+            _arrow(axes, (x - step + half + 0.02, MIDDLE), (x - half - 0.02, MIDDLE))
+        before = blocks["height"].iloc[place - 1] if place else 0
+        _text(axes, x, 3.92, what_it_does(row, before), va="top", fontsize=size)
+        words = what_it_has(row) if len(blocks) <= ROOMY else what_it_has(row, word="")
+        _text(axes, x, 2.4, words, va="top", color=GREY, fontsize=size)
     handles = [
         Patch(facecolor=FILLS[i % len(FILLS)], edgecolor="0.3", linewidth=0.7, label=_words(k))
         for i, k in enumerate(kinds)
@@ -121,7 +103,7 @@ def _regressor(axes: Any, blocks: pd.DataFrame, card: dict[str, Any]) -> None:
         handles=handles,
         loc="lower center",
         bbox_to_anchor=middle,
-        ncols=3,
+        ncols=3 if len(kinds) < 4 else 2,
         frameon=False,
         fontsize=SMALL,
         handlelength=1,
@@ -165,8 +147,7 @@ def _grid(axes: Any, last: "pd.Series[Any]", card: dict[str, Any]) -> None:
 
 def _transformer(axes: Any, card: dict[str, Any], pair: dict[str, Any]) -> None:
     """From control points to the field, and from the field to the warped image and its loss."""
-    order = ORDERS.get(card["params"].get("order"), "")
-    for x, text in ((7.1, f"{order}\nB-spline\ntransformer".strip()), (3.8, "resampler"), (0.2, "loss\n−NCC")):
+    for x, text in ((7.1, _spline(card["params"])), (3.8, "resampler"), (0.2, "loss\n−NCC")):
         _box(axes, x, LOWER, 1.1 if x > 7 else SIDE, SIDE, facecolor="white", edgecolor="0.3", linewidth=0.9)
         _text(axes, x + (0.55 if x > 7 else SIDE / 2), LOWER + SIDE / 2, text, fontsize=FONT_SIZE)
     x = 5.45
@@ -177,6 +158,14 @@ def _transformer(axes: Any, card: dict[str, Any], pair: dict[str, Any]) -> None:
         lines = [(x, LOWER + SIDE) + scale * (np.asarray(line) + 0.5) * (1, -1) for line in grid_lines(pair["ddf"])]
         axes.add_collection(LineCollection(lines, colors=["#0173B2"], linewidths=0.5))
     _text(axes, x + SIDE / 2, LOWER - 0.1, f"displacement field, {height}×{width}", fontsize=FONT_SIZE)
+
+
+def _spline(params: dict[str, Any]) -> str:
+    """Name of the transformer, in lines."""
+    if params.get("transformer") == "thin_plate":
+        return "thin-plate\nspline\ntransformer"
+    misaligned = "\n(misaligned)" if params.get("transformer") == "bspline_misaligned" else ""
+    return f"{ORDERS.get(params.get('order', 0), '')}\nB-spline\ntransformer{misaligned}".strip()
 
 
 def _arrow(axes: Any, start: tuple[float, float], end: tuple[float, float], **look: Any) -> None:

@@ -70,11 +70,11 @@ def trainings(receipts: Receipts) -> list[dict[str, Any]]:
 
 
 def baselines(receipts: Receipts) -> list[dict[str, Any]]:
-    """Per experiment and method that is no network: its settings, from the receipts of the rules `run_<tool>`."""
+    """Per experiment and method that is no network: its settings, from the receipts of the rule `run_baseline`."""
     found = {}
     for receipt in receipts.values():
         recipe = receipt["recipe"]
-        if recipe["rule"].startswith("run_"):
+        if recipe["rule"] == "run_baseline":
             names = recipe["wildcards"]
             found[names["experiment"], names["method"]] = recipe["params"]["settings"]
     return [{"experiment": e, "method": m, "settings": settings} for (e, m), settings in sorted(found.items())]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 # Columns that are text even where they look like a number.
-TEXT = ("group", "method", "device")
+TEXT = ("group", "method", "device", "reference", "metric", "role", "note")
 # Headers for people. What is not listed is shown with blanks for underscores.
 LABELS = {
     "ncc": "NCC",
@@ -17,13 +17,34 @@ LABELS = {
     "mae": "mean absolute error",
     "ssim": "SSIM",
     "field_error_mean": "mean field error",
+    "dice": "Dice",
+    "dice_gain": "Dice gain",
+    "dice_sd": "SD of Dice",
     "fold_share": "folded share",
     "min_det": "smallest det J",
     "mean_det": "mean det J",
     "sdlogj": "SD of log det J",
+    "empty_labels": "cases with an empty label",
+    "undefined": "cases without distances",
+    "unordered": "pairs, either way counted once",
+    "difference": "method minus reference",
+    "p_wilcoxon": "p, Wilcoxon by pair",
+    "p_wilcoxon_holm": "p, Wilcoxon by pair, Holm",
+    "p_t": "p, t test by pair",
+    "p_t_holm": "p, t test by pair, Holm",
+    "p_wilcoxon_patients": "p, Wilcoxon by patient",
+    "p_wilcoxon_patients_holm": "p, Wilcoxon by patient, Holm",
+    "p_t_patients": "p, t test by patient",
+    "p_t_patients_holm": "p, t test by patient, Holm",
+    "smallest_p": "smallest p of Wilcoxon by patient",
     "seconds_median": "median, s",
     "seconds_min": "shortest, s",
     "seconds_max": "longest, s",
+} | {
+    f"{name}_{unit}{end}": f"{before}{label}, {unit}"
+    for name, label in (("hd95", "HD95 (95SD)"), ("hd95_pooled", "HD95 pooled"), ("asd", "MAD (ASD)"))
+    for unit in ("mm", "px")
+    for end, before in (("", ""), ("_sd", "SD of "))
 }
 INTERVAL = "95 % interval"
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from reregister.data.pairing import POOLS
 from reregister.data.store import ImageStore
 from reregister.errors import ReregisterError
 from reregister.tables import read_frame
@@ -19,13 +20,15 @@ IN_MEMORY_BYTES = 2 << 30
 def training_data(store: ImageStore, pairs: Path, pool: Path, part: str) -> TrainingData:
     """Pool and validation pairs of one part (a group of images, or `all`) of an experiment.
 
-    Raises ReregisterError where the part has no training image or no validation pair.
+    Raises ReregisterError where the part has no training image, or no validation pair though other parts have some: an
+    experiment without any trains without validation.
     """
     images, frozen = read_frame(pool), read_frame(pairs)
     frozen = frozen[frozen["split"] == "validation"]
+    without = frozen.empty
     if part != "all":
         images, frozen = images[images["group"] == part], frozen[frozen["group"] == part]
-    if images.empty or frozen.empty:
+    if images.empty or (frozen.empty and not without):
         raise ReregisterError(
             f"part {part} has {len(images)} training images and {len(frozen)} validation pairs; mend the split or the parts"
         )
@@ -41,6 +44,7 @@ def training_data(store: ImageStore, pairs: Path, pool: Path, part: str) -> Trai
         pool=positions[:n],
         groups=list(images["group"]),
         validation=(positions[n : n + v], positions[n + v :]),
+        distinct=POOLS[images["rule"].iloc[0]],
     )
 
 

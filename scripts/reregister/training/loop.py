@@ -17,6 +17,9 @@ from reregister.training.checkpoint import load_checkpoint, save_checkpoint
 from reregister.training.sampling import PairSampler
 from reregister.transforms.warp import warp
 
+# Pairs that are validated together: many small images, and no more large ones than a training batch holds.
+LARGEST_VALIDATION_BATCH, VALIDATION_VOXELS = 256, 1 << 21
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -31,13 +34,15 @@ class Schedule:
 @dataclass(frozen=True)
 class TrainingData:
     """images: (N, C, *spatial) float32 in memory or mapped, with their ids; pool and groups: rows to draw pairs from;
-    validation: rows of moving and of fixed images of the frozen validation pairs."""
+    validation: rows of moving and of fixed images of the frozen validation pairs, none where there are no such pairs;
+    distinct: whether a training pair is of two different images."""
 
     images: np.ndarray
     ids: Sequence[str]
     pool: np.ndarray
     groups: Sequence[str]
     validation: tuple[np.ndarray, np.ndarray]
+    distinct: bool = False
 
 
 def build_optimiser(model: nn.Module, settings: dict[str, Any]) -> torch.optim.Optimizer:
@@ -89,7 +94,7 @@ class Trainer:
     ) -> None:
         self.model, self.loss, self.data, self.schedule, self.device = model.to(device), loss, data, schedule, device
         self.optimiser, self.report = optimiser, report
-        self.sampler = PairSampler(data.groups, seed)
+        self.sampler = PairSampler(data.groups, seed, data.distinct)
         self._pool = np.asarray(data.pool)
 
     def _batch(self, rows: np.ndarray) -> Tensor:
@@ -111,16 +116,19 @@ class Trainer:
         return value
 
     @torch.no_grad()
-    def validate(self) -> float:
-        """Mean loss over the frozen validation pairs, with running statistics.
+    def validate(self) -> float | None:
+        """Mean loss over the frozen validation pairs, with running statistics; None where there are none.
 
         Raises ReregisterError where it is not finite, as where the running statistics have overflowed.
         """
         self.model.eval()
         moving, fixed = (np.asarray(rows) for rows in self.data.validation)
+        if not len(moving):
+            return None
         total = 0.0
-        for start in range(0, len(moving), 256):
-            part = slice(start, start + 256)
+        batch = max(min(LARGEST_VALIDATION_BATCH, VALIDATION_VOXELS // self.data.images[0].size), 1)
+        for start in range(0, len(moving), batch):
+            part = slice(start, start + batch)
             pair = _register(self.model, self._batch(moving[part]), self._batch(fixed[part]), self.schedule.padding)
             total += float(self.loss(pair)) * len(moving[part])
         if not np.isfinite(total):
@@ -152,7 +160,9 @@ class Trainer:
                 stopping = stop[0]
                 if at_row or stopping:
                     self._save(checkpoint, number, history, losses)
-                self.report(number, loss=history[-1]["validation_loss"])
+                seen = history[-1]["validation_loss"]
+                seen = history[-1]["train_loss"] if seen is None else seen
+                self.report(number, **({} if seen is None else {"loss": seen}))
                 if stopping:
                     raise SystemExit(143)
         return history, start or None

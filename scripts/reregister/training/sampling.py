@@ -9,12 +9,13 @@ from torch import Tensor
 class PairSampler:
     """Ordered pairs of two images of one group, drawn uniformly with replacement from a seeded generator.
 
-    groups: for each image of the pool, the group it belongs to. A group is drawn with a weight equal to its number of
-    ordered pairs, so that every pair of the pool is equally likely. The state of `generator` is all that a checkpoint
-    needs. Raises ValueError for an empty pool.
+    groups: for each image of the pool, the group it belongs to. distinct: whether the two are different images; without
+    it one image may stand on both sides. A group is drawn with a weight equal to its number of ordered pairs, so that
+    every pair of the pool is equally likely. The state of `generator` is all that a checkpoint
+    needs. Raises ValueError for an empty pool, or one without a pair of two images where these are wanted.
     """
 
-    def __init__(self, groups: Sequence[str], seed: int) -> None:
+    def __init__(self, groups: Sequence[str], seed: int, distinct: bool = False) -> None:
         if not groups:
             raise ValueError("the pool of training images is empty")
         self.generator = torch.Generator().manual_seed(seed)
@@ -23,7 +24,10 @@ class PairSampler:
         self._members = torch.tensor([i for group in members for i in group])
         sizes = torch.tensor([len(group) for group in members])
         self._sizes, self._starts = sizes, torch.cumsum(sizes, 0) - sizes
-        self._weights = sizes.double() ** 2
+        self._distinct = distinct
+        self._weights = sizes.double() * (sizes - int(distinct))
+        if not self._weights.sum():
+            raise ValueError("no group of the pool has two images to make a pair of")
 
     def draw(self, batch: int) -> tuple[Tensor, Tensor]:
         """Positions in the pool of `batch` moving and `batch` fixed images."""
@@ -33,6 +37,11 @@ class PairSampler:
         else:
             group = torch.multinomial(self._weights, batch, replacement=True, generator=generator)
         unit = torch.rand(2, batch, generator=generator, dtype=torch.float64)
-        offset = (unit * self._sizes[group]).long()
+        sizes = self._sizes[group]
+        offset = (unit * sizes).long()
+        if self._distinct:
+            # The second image is one of the others, counted on from the first.
+            step = 1 + (unit[1] * (sizes - 1)).long()
+            offset[1] = (offset[0] + step) % sizes
         moving, fixed = self._members[self._starts[group] + offset]
         return moving, fixed

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from reregister.data.idx import read_idx
+from reregister.data.reading import Whole
 from reregister.errors import ReregisterError
 
 #: (images, labels) of each official split, in the order in which they are stored.
@@ -27,14 +28,12 @@ ORIGINAL: Mapping[str, Any] = {
 }
 
 
-def read(
-    members: Mapping[str, Path], sha256: Mapping[str, str], expect: Mapping[str, Any]
-) -> tuple[NDArray[np.float32], pd.DataFrame]:
+def read(members: Mapping[str, Path], sha256: Mapping[str, str], expect: Mapping[str, Any]) -> Whole:
     """Decode the four files into images and a table of subjects, training images first, each split in file order.
 
     members, sha256: path and digest by file name, all names of `FILES`.
     expect: what to insist on, keys as in `ORIGINAL`, each optional; empty takes any number and size.
-    Returns images float32 (N, 1, H, W) in [0, 1] = byte / 255, and the subjects (ids train-00000, ..., test-00000, ...;
+    Gives images float32 (N, 1, H, W) in [0, 1] = byte / 255, and the subjects (ids train-00000, ..., test-00000, ...;
     group = the digit, cluster = the id, spacing 1 pixel). Raises ReregisterError for a missing or unreadable file,
     unlike numbers of images and labels, a label above 9, a digit without an image, splits of unlike image size, and
     deviations from `expect`.
@@ -57,7 +56,7 @@ def read(
         raise ReregisterError(f"The MNIST files are not what they are said to be: {'; '.join(deviations)}.")
     scaled = np.concatenate(images)[:, np.newaxis].astype(np.float32)
     scaled /= np.float32(255)
-    return scaled, subjects
+    return Whole(scaled, subjects, check_counts(subjects, images[0].shape[1:]))
 
 
 def check_counts(

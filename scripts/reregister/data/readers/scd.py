@@ -37,7 +37,7 @@ def read(
     sha256: digests by the same names; files that are not in it are hashed as they are read.
     expect: what to insist on, keys as in `ORIGINAL`, each optional; empty takes what is there.
     series: short-axis series of the cases that have several, chosen by directory name, never by SeriesDescription.
-    Returns a `Reading` to be used as a context manager and given to `write_store_streaming`. A case is read where the
+    Returns a `Reading` to be used as a context manager and given to `write_store`. A case is read where the
     patient table names it and it has a cine; its split is its role in the 2009 challenge. Of a slice that lacks frames
     only those with an i-contour are kept. What is missing or was decided stands in `Reading.report`.
     Raises ReregisterError for an unusable archive, table or contour, a choice of series that is open, no case at all,
@@ -98,7 +98,7 @@ def _plan(archive: Archive, sums: Mapping[str, str], series: Mapping[str, Sequen
             f"The SCD data hold no usable short-axis series (SCD.../CINESAX_...) of a case in {TABLE}; "
             "check that the archives SCD_IMAGES_01 to 05, or their extracted folders, are named."
         )
-    return Reading(archive, cases, sums, report)
+    return Reading(archive, cases, sums, report, lambda found: check_counts(found.slices, found.shape))
 
 
 def _gaps(case: Case) -> list[str]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import TracebackType
@@ -57,12 +57,19 @@ class Case:
 class Reading:
     """What `read` found, decoded slice by slice while it is iterated; a context manager that closes the archives.
 
-    cases: with images, in the order of the patient table. count: images in all. report: deviations and choices, as
-    clauses; iterating and `labels` add to it.
+    cases: with images, in the order of the patient table. count: images in all. report: what is missing and what was
+    decided, as clauses; iterating and `labels` add to it. against: gives the deviations from the original.
     """
 
-    def __init__(self, archive: Archive, cases: list[Case], sums: Mapping[str, str], report: list[str]) -> None:
-        self._archive, self._sums = archive, sums
+    def __init__(
+        self,
+        archive: Archive,
+        cases: list[Case],
+        sums: Mapping[str, str],
+        report: list[str],
+        against: Callable[["Reading"], list[str]],
+    ) -> None:
+        self._archive, self._sums, self._against = archive, sums, against
         self.cases, self.report = cases, report
         self.count = sum(len(case.stored(place)) for case in cases for place in range(case.slices))
 
@@ -128,6 +135,10 @@ class Reading:
                     self._note(f"{case.image_id(number)}: the contour encloses no pixel, the mask is empty")
         table = pd.DataFrame(rows, columns=["id", "label", "unit"])
         return np.array(masks, np.uint8).reshape(len(masks), *self.shape), table
+
+    def deviations(self) -> list[str]:
+        """How slices and image size differ from the split of the 2009 challenge, as clauses."""
+        return self._against(self)
 
     def _note(self, remark: str) -> None:
         if remark not in self.report:

@@ -1,4 +1,4 @@
-"""Metrics of all pairs against the metrics taken directly, and the mean images of each group."""
+"""Metrics of all pairs and labels against the metrics taken directly, and the mean images of each group."""
 
 import numpy as np
 import pandas as pd
@@ -6,8 +6,11 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from reregister.metrics.evaluation import evaluate_fields
+from reregister.data.labels import LabelStore
+from reregister.data.store import ImageStore
+from reregister.evaluation.fields import MEANS, PairData, evaluate_fields
 from reregister.metrics.intensity import mae, mse, ncc, ssim
+from reregister.metrics.labels import LABEL_METRICS, evaluate_labels
 from reregister.metrics.registration import METRICS, evaluate_pair
 from reregister.tables import write_arrays, write_frame
 from reregister.transforms.warp import warp
@@ -52,8 +55,22 @@ def fields():
 NO_TRUTH = np.zeros((0, 2, SIDE, SIDE), np.float32)
 
 
-def evaluate(images, pairs, fields, truth=NO_TRUTH, spacing=(1.0, 1.0), unit="px", padding="border"):
-    return evaluate_fields(images, pairs, fields, truth, spacing, unit, padding)
+NO_LABELS = {}
+
+
+def data_of(images, pairs, truth=NO_TRUTH, spacing=(1.0, 1.0), unit="px", padding="border", masks=NO_LABELS, **more):
+    """What fields are measured on; spacing: one for all images or a row for each; masks: by (image id, label)."""
+    spacings = np.broadcast_to(spacing, (len(images), images.ndim - 2))
+    store = ImageStore(images, pd.DataFrame({"spacing": [" ".join(map(repr, row)) for row in spacings.tolist()]}))
+    arrays = np.array(list(masks.values()), np.uint8).reshape(len(masks), *images.shape[2:])
+    table = pd.DataFrame(list(masks), columns=["id", "label"]).assign(unit=unit)
+    empty = ["" if mask.any() else "yes" for mask in arrays]
+    return PairData(store, LabelStore(arrays, table.assign(empty=empty)), pairs, truth, unit, padding, **more)
+
+
+def evaluate(images, pairs, fields, truth=NO_TRUTH, **more):
+    found = evaluate_fields(data_of(images, pairs, truth, **more), fields)
+    return found.metrics, found.means
 
 
 def test_zero_field_gives_the_metrics_of_the_images_themselves(images, pairs):
@@ -79,6 +96,21 @@ def test_metrics_are_those_of_the_warped_image(images, pairs, fields, padding, m
             assert row[name] == pytest.approx(expected[name], abs=1e-4, nan_ok=True), name
         longest = np.hypot(0.5 * field[0], 2.0 * field[1]).max()
         assert row["max_displacement"] == pytest.approx(longest, rel=1e-6)
+
+
+def test_lengths_are_in_the_spacing_of_the_fixed_image(images, pairs):
+    spacing = [[0.5 + row, 2.0] for row in range(len(images))]
+    shift = np.zeros((5, 2, SIDE, SIDE), np.float32)
+    shift[:, 0] = 2
+    table, _ = evaluate(images, pairs, shift, spacing=spacing, unit="mm")
+    assert table["max_displacement"].tolist() == [2 * (0.5 + row) for row in pairs["fixed_row"]]
+    assert table["spacing"].tolist() == [f"{0.5 + row:g} 2" for row in pairs["fixed_row"]]
+
+
+def test_each_finished_pair_is_told(images, pairs, fields):
+    told = []
+    evaluate_fields(data_of(images, pairs), fields, lambda: told.append(None))
+    assert len(told) == len(pairs)
 
 
 def test_table_says_which_case_a_row_is(images, pairs, fields):
@@ -147,7 +179,8 @@ def test_volumes(pairs):
     volumes = np.random.default_rng(0).random((8, 1, 12, 13, 14), dtype=np.float32)
     field = np.zeros((5, 3, 12, 13, 14), np.float32)
     field[:, 2] = 1
-    table, means = evaluate(volumes, pairs, field, np.zeros((0, 3, 12, 13, 14)), (1.0, 1.0, 3.0), "mm")
+    none = np.zeros((0, 3, 12, 13, 14))
+    table, means = evaluate(volumes, pairs, field, none, spacing=(1.0, 1.0, 3.0), unit="mm")
     assert (table["max_displacement"] == 3).all()
     assert (table["spacing"] == "1 1 3").all()
     shifted = volumes[pairs["moving_row"][0], 0][..., [*range(1, 14), 13]]
@@ -160,3 +193,86 @@ def test_numbers_of_fields_must_fit(images, pairs, fields, truth):
     arrays = [np.zeros((n, 2, SIDE, SIDE), np.float32) for n in (fields, truth)]
     with pytest.raises(ValueError, match=f"5 pairs, but {fields} fields and {truth} true fields"):
         evaluate(images, pairs, *arrays)
+
+
+def disc(row, column, radius=5):
+    return (np.hypot(*(np.indices((SIDE, SIDE)) - np.reshape([row, column], (2, 1, 1)))) <= radius).astype(np.uint8)
+
+
+@pytest.fixture
+def masks(pairs):
+    """A cavity on every image and a wall on some; the cavity of f6 is empty, and f7 has a wall alone."""
+    ids = dict.fromkeys([*pairs["moving"], *pairs["fixed"]])
+    found = {(name, "cavity"): disc(9, 8 + place) for place, name in enumerate(ids)}
+    found["f6", "cavity"] = np.zeros((SIDE, SIDE), np.uint8)
+    del found["f7", "cavity"]
+    walls = ["m0", "f4", "m3", "f7", "m1"]
+    return found | {(name, "wall"): disc(9, 8 + place, 7) - disc(9, 8 + place, 4) for place, name in enumerate(walls)}
+
+
+@pytest.mark.parametrize("interpolation", ["linear", "nearest"])
+@pytest.mark.parametrize("padding", ["border", "zeros"])
+def test_labels_are_measured_as_they_are_alone(images, pairs, fields, masks, interpolation, padding):
+    more = {"padding": padding, "interpolation": interpolation}
+    data = data_of(images, pairs, spacing=(1.5, 0.5), unit="mm", masks=masks, **more)
+    found = evaluate_fields(data, fields)
+    table = found.by_label
+    cases = [("p0", "cavity"), ("p0", "wall"), ("p1", "cavity"), ("p1", "wall"), ("p2", "cavity"), ("p3", "cavity")]
+    assert [tuple(row) for row in table[["pair_id", "label"]].to_numpy()] == [*cases, ("p4", "wall")]
+    assert list(table.columns) == [*CASE, "unit", "spacing", "label", "interpolation", *LABEL_METRICS]
+    by_id = pairs.set_index("pair_id")
+    for row in table.to_dict("records"):
+        pair = by_id.loc[row["pair_id"]]
+        both = [masks[pair[side], row["label"]] for side in ("moving", "fixed")]
+        (expected,) = evaluate_labels(*both, fields[int(row["pair_id"][1])], (1.5, 0.5), [1], **more)
+        assert {name: row[name] for name in CASE[1:]} == pair[CASE[1:]].to_dict()
+        assert (row["unit"], row["spacing"], row["interpolation"]) == ("mm", "1.5 0.5", interpolation)
+        for name in LABEL_METRICS:
+            assert row[name] == pytest.approx(expected[name], nan_ok=True), name
+    assert found.metrics["pair_id"].tolist() == pairs["pair_id"].tolist()
+
+
+def test_a_pair_has_the_mean_over_its_labels_and_counts_the_empty_ones(images, pairs, masks):
+    found = evaluate_fields(data_of(images, pairs, masks=masks), np.zeros((5, 2, SIDE, SIDE), np.float32))
+    by_pair, table = found.by_label.groupby("pair_id"), found.metrics.set_index("pair_id")
+    for name in MEANS:
+        values = by_pair[name].apply(lambda own: np.nanmean(own) if own.notna().any() else np.nan)
+        pd.testing.assert_series_equal(table[name], values, check_names=False)
+    # A different value for both labels, so that the mean is neither's.
+    first = found.by_label[found.by_label["pair_id"] == "p0"]["dice"]
+    assert first.nunique() == 2
+    assert table["empty_labels"].tolist() == [0, 0, 1, 0, 0]
+    # The empty mask is flagged: no overlap, and no distance that would be defined.
+    assert table.loc["p2", "dice"] == 0
+    assert table.loc["p2", ["hd95", "hd95_pooled", "asd"]].isna().all()
+    moving, fixed = masks["m0", "cavity"], masks["f4", "cavity"]
+    assert found.by_label["dice"][0] == pytest.approx(2 * (moving & fixed).sum() / (moving.sum() + fixed.sum()))
+
+
+def test_a_pair_whose_images_share_no_label_has_no_overlap(images, pairs, masks):
+    del masks["f7", "wall"]
+    found = evaluate_fields(data_of(images, pairs, masks=masks), np.zeros((5, 2, SIDE, SIDE), np.float32))
+    last = found.metrics.iloc[4]
+    assert "p4" not in set(found.by_label["pair_id"])
+    assert last[[*MEANS, "empty_labels"]].isna().all()
+    assert np.isfinite(last["ncc"])
+
+
+def test_without_labels_there_are_no_columns_of_them(images, pairs, fields):
+    found = evaluate_fields(data_of(images, pairs), fields)
+    assert not set(found.metrics.columns) & {*MEANS, "empty_labels"}
+    assert found.by_label.empty
+    assert list(found.by_label.columns) == [*CASE, "unit", "spacing", "label", "interpolation", *LABEL_METRICS]
+
+
+def test_a_known_shift_brings_the_mask_where_it_belongs(images, pairs):
+    one = pairs.iloc[:1]
+    field = np.zeros((1, 2, SIDE, SIDE), np.float32)
+    # Pull-back: what lies 3 columns further on in the moving image comes here.
+    field[:, 1] = 3
+    masks = {("m0", "cavity"): disc(9, 12), ("f4", "cavity"): disc(9, 9)}
+    found = evaluate_fields(data_of(images, one, masks=masks), field)
+    assert found.metrics[[*MEANS, "empty_labels"]].iloc[0].tolist() == [1, 0, 0, 0, 0]
+    before = evaluate_fields(data_of(images, one, masks=masks, spacing=(1.0, 0.25)), 0 * field)
+    assert before.metrics["dice"][0] < 0.8
+    assert before.metrics["hd95"][0] == pytest.approx(0.75)

@@ -1,0 +1,88 @@
+"""Each method against one reference on the same pairs: differences with intervals, and tests by pair and by patient."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from reregister.drawing import Exhibit, Inputs
+from reregister.errors import ReregisterError
+from reregister.figures.accuracy_table import unit_of
+from reregister.statistics import ALPHA, Wilcoxon, holm, paired_gain, wilcoxon_paired
+from reregister.tables import read_results
+
+# Metrics with their names for people; the unit is added to lengths.
+METRICS = {"dice": "Dice", "hd95": "HD95 (95SD)", "asd": "MAD (ASD)"}
+TESTS = ("p_wilcoxon", "p_t", "p_wilcoxon_patients", "p_t_patients")
+
+
+def tabulate(exhibit: Exhibit, inputs: Inputs) -> pd.DataFrame:
+    """Table from the metrics: each further method of the exhibit minus the first, which is the reference.
+
+    The seeds of a trained method are averaged pair by pair, over those in which the metric is defined, before anything is
+    tested, so that seeds are not taken for independent cases. One row per method and metric: patients (clusters), pairs
+    in which both are defined, mean difference with its clustered 95 % interval; two-sided p of Wilcoxon's signed-rank
+    test and of the paired t test, both by pair and by patient (on the mean difference of each), each of the four adjusted
+    by Holm over all rows of the table (`.._holm`). smallest_p is the least p that the signed-rank test can reach with so
+    many patients, and note says where that exceeds 0.05.
+    Raises ReregisterError for fewer than two methods, for data without labels and for lengths in several units.
+    """
+    metrics = read_results(list(inputs["metrics"]))
+    metrics = metrics[metrics["method"].isin(exhibit.labels)].replace([np.inf, -np.inf], np.nan)
+    names = [name for name in METRICS if name in metrics]
+    if len(exhibit.labels) < 2 or not names:
+        what = "labels" if len(exhibit.labels) > 1 else "a reference and at least one more method"
+        raise ReregisterError(f"{exhibit.exhibit} needs {what}; see its methods and its experiment's dataset")
+    unit = unit_of(exhibit, metrics)
+    clusters = metrics.groupby("pair_id")["cluster"].first()
+    means = metrics.groupby(["method", "pair_id"])[names].mean()
+    reference, *others = exhibit.labels
+    rows: list[dict[str, Any]] = []
+    for method in others:
+        for name in names:
+            both = pd.concat([means.loc[method][name], means.loc[reference][name]], axis=1, join="inner").dropna()
+            first, second = (both.iloc[:, column].to_numpy(np.float64) for column in (0, 1))
+            words = {"method": exhibit.labels[method], "reference": exhibit.labels[reference]}
+            words["metric"] = METRICS[name] if name == "dice" else f"{METRICS[name]}, {unit}"
+            rows.append(words | _row(first, second, clusters[both.index].to_numpy()))
+    table = pd.DataFrame(rows)
+    for test in TESTS:
+        table.insert(int(table.columns.get_indexer([test])[0]) + 1, f"{test}_holm", holm(table[test]))
+    return table
+
+
+def _row(first: NDArray[np.float64], second: NDArray[np.float64], clusters: NDArray[Any]) -> dict[str, Any]:
+    """Difference and tests of one metric of two methods over the same pairs."""
+    gain = paired_gain(first, second, clusters)
+    by_patient = wilcoxon_paired(first, second, clusters)
+    differences = pd.Series(first - second)
+    return {
+        "patients": gain.n_clusters,
+        "pairs": gain.n_values,
+        "difference": gain.mean,
+        "difference_low": gain.low,
+        "difference_high": gain.high,
+        "p_wilcoxon": wilcoxon_paired(first, second).p,
+        "p_t": _p_t(differences),
+        "p_wilcoxon_patients": by_patient.p,
+        "p_t_patients": _p_t(differences.groupby(clusters).mean()),
+        "smallest_p": by_patient.smallest_p,
+        "note": _note(by_patient),
+    }
+
+
+def _p_t(differences: "pd.Series[float]") -> float:
+    """Two-sided p of the paired t test [Student 1908; scipy.stats]; NaN where no two differences differ."""
+    if differences.nunique() < 2:
+        return float("nan")
+    return float(stats.ttest_1samp(differences.to_numpy(np.float64), 0.0).pvalue)
+
+
+def _note(test: Wilcoxon) -> str:
+    return (
+        f"too few patients: no p below {test.smallest_p:.2g} can be had, {ALPHA:g} is out of reach"
+        if test.too_small
+        else ""
+    )

@@ -1,0 +1,148 @@
+"""The files of one run by name: from the settings to what the workflow's rules take as inputs and outputs."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from reregister.data.download import cache_folder
+from reregister.errors import ReregisterError
+from reregister.provenance.files import write_json
+from reregister.settings import Settings
+
+# Files that an experiment yields once, and for each of its methods; those of a network, for each seed and part.
+_PATTERNS_OF_EXPERIMENTS = {
+    "pairs": "pairs/{experiment}.csv",
+    "pool": "pairs/{experiment}.pool.csv",
+    "comparison": "metrics/{experiment}/comparison.csv",
+}
+_PATTERNS = {
+    "metrics": "metrics/{experiment}/{method}.csv",
+    "labels": "metrics/{experiment}/{method}.labels.csv",
+    "images": "metrics/{experiment}/{method}.images.npz",
+    "gallery": "metrics/{experiment}/{method}.gallery.npz",
+    "timing": "fields/{experiment}/{method}.timing.csv",
+}
+_PATTERNS_OF_NETWORKS = {
+    "histories": "models/{experiment}/{method}/{part}_seed{seed}.history.csv",
+    "cards": "models/{experiment}/{method}/{part}_seed{seed}.card.md",
+    "weights": "models/{experiment}/{method}/{part}_seed{seed}.safetensors",
+    "exports": "models/{experiment}/{method}/{part}_seed{seed}.onnx",
+    "trainings": "train_model/{experiment}/{method}_{part}_seed{seed}.json",
+}
+
+
+class RunFiles:
+    """The files of one run, relative to the working folder. settings: the checked configuration."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.folder = f"results/{settings.run}"
+
+    def identity(self) -> dict[str, Any]:
+        """Scale and sources of the data: what a run folder is made with."""
+        return {
+            "scale": self.settings.scale,
+            "data": {name: self.settings.mode(name) for name in self.datasets()},
+        }
+
+    def refuse_foreign_folder(self) -> None:
+        """Raise ReregisterError where the run folder was made with another scale or other sources of the data."""
+        path = Path(self.folder, "run.json")
+        if not path.exists():
+            return
+        made, asked = json.loads(path.read_text(encoding="utf-8")), self.identity()
+        differs = [f"scale {made['scale']}, not {asked['scale']}"] if made["scale"] != asked["scale"] else []
+        for dataset, mode in asked["data"].items():
+            if made["data"].get(dataset, mode) != mode:
+                differs.append(f"data.{dataset} {made['data'][dataset]}, not {mode}")
+        if differs:
+            raise ReregisterError(
+                f"{self.folder} was made with {' and '.join(differs)}; choose another folder with --config run=NAME"
+            )
+
+    def claim_folder(self) -> None:
+        """Write down what the run folder is made with, unless it stands there."""
+        path = Path(self.folder, "run.json")
+        if not path.exists():
+            write_json(path, self.identity())
+
+    def datasets(self, paper: str | None = None) -> list[str]:
+        """Datasets of one paper, or of all papers."""
+        papers = [self.settings.papers[paper]] if paper else self.settings.papers.values()
+        return sorted({experiment["dataset"] for entry in papers for experiment in entry["experiments"].values()})
+
+    def members(self, dataset: str) -> list[str]:
+        """The archive's files as far as they exist before the run, or another rule makes them."""
+        mode = self.settings.mode(dataset)
+        if mode == "standin":
+            return [f"{self.location(dataset)}/{file['name']}" for file in self.settings.datasets[dataset]["files"]]
+        return [] if mode == "download" else [str(file) for file in self.settings.members(dataset)]
+
+    def location(self, dataset: str) -> str:
+        """Folder of the archive's files. It says where, not what, and enters no recipe."""
+        mode = self.settings.mode(dataset)
+        if mode == "standin":
+            return f"{self.folder}/data/{dataset}/standin"
+        return str(cache_folder()) if mode == "download" else self.settings.source(dataset)
+
+    def truth(self, dataset: str) -> list[str]:
+        """The truth file of a stand-in; real data have none."""
+        return [f"{self.folder}/data/{dataset}/standin_truth.npz"] if self.settings.mode(dataset) == "standin" else []
+
+    def store(self, dataset: str) -> dict[str, str]:
+        """Images and subjects of a dataset."""
+        folder = f"{self.folder}/data/{dataset}"
+        return {"images": f"{folder}/images.npy", "subjects": f"{folder}/subjects.csv"}
+
+    def labels(self, dataset: str) -> dict[str, str]:
+        """Masks of a dataset and their table."""
+        folder = f"{self.folder}/data/{dataset}"
+        return {"labels": f"{folder}/labels.npy", "label_table": f"{folder}/labels.csv"}
+
+    def sources(self, paper: str) -> list[str]:
+        """The source tables of a paper's datasets."""
+        return [f"{self.folder}/data/{dataset}/source.csv" for dataset in self.datasets(paper)]
+
+    def parts(
+        self, kind: str, paper: str, experiment: str, method: str, seeds: Sequence[int] | None = None
+    ) -> list[str]:
+        """Files of one kind for each network that makes up a method: seed by seed, in the order of the parts.
+
+        seeds: those to name, the method's own where left out.
+        """
+        folder = f"{self.folder}/receipts/{paper}" if kind == "trainings" else f"{self.folder}/{paper}"
+        parts = self.settings.experiment(paper, experiment)["training"]["parts"]
+        return [
+            f"{folder}/{_PATTERNS_OF_NETWORKS[kind]}".format(experiment=experiment, method=method, seed=seed, part=part)
+            for seed in (self.settings.seeds(paper, experiment, method) if seeds is None else seeds)
+            for part in parts
+        ]
+
+    def training_experiments(self, paper: str) -> list[str]:
+        """Experiments of a paper that train networks themselves."""
+        return [name for name in self.settings.papers[paper]["experiments"] if self.settings.trained(paper, name)]
+
+    def architectures(self, paper: str, experiment: str) -> list[str]:
+        """Names of the networks that an experiment trains."""
+        methods = self.settings.experiment(paper, experiment)["methods"]
+        return sorted({methods[name]["model"]["name"] for name in self.settings.trained(paper, experiment)})
+
+    def weights(self, paper: str, experiment: str, method: str) -> list[str]:
+        """The trained networks that a method registers with, which another experiment may have trained."""
+        return self.parts(
+            "weights",
+            *self.settings.trained_as(paper, experiment, method),
+            self.settings.seeds(paper, experiment, method),
+        )
+
+    def results(self, paper: str, experiment: str, kind: str, methods: Sequence[str] = ()) -> list[str]:
+        """Files of one kind that an experiment yields, for all its methods or for those that are named."""
+        folder = f"{self.folder}/{paper}"
+        if kind in _PATTERNS_OF_EXPERIMENTS:
+            return [f"{folder}/{_PATTERNS_OF_EXPERIMENTS[kind]}".format(experiment=experiment)]
+        names = methods or self.settings.methods(paper, experiment)
+        if kind in _PATTERNS:
+            return [f"{folder}/{_PATTERNS[kind]}".format(experiment=experiment, method=method) for method in names]
+        trained = [name for name in names if name in self.settings.trained(paper, experiment)]
+        return [file for method in trained for file in self.parts(kind, paper, experiment, method)]

@@ -1,0 +1,135 @@
+"""A part of a paper: which experiments, methods and exhibits are left, and where weights may be taken of."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from reregister.errors import ReregisterError
+from reregister.selection import check_sources, select
+
+
+def network(of: tuple[str, str, str] | None = None) -> dict[str, Any]:
+    return {
+        "tool": "network",
+        "weights_of": dict(zip(("paper", "experiment", "method"), of, strict=True)) if of else None,
+    }
+
+
+def classical(tool: str) -> dict[str, Any]:
+    return {"tool": tool, "weights_of": None}
+
+
+def exhibit(experiment: str, methods: list[str], least: int = 1) -> dict[str, Any]:
+    return {"experiment": experiment, "methods": methods, "least": least, "kind": "table"}
+
+
+@pytest.fixture
+def papers() -> dict[str, Any]:
+    scd = {"identity": classical("itk"), "elastix": classical("elastix"), "bl": network(), "c1": network()}
+    cycle = {"identity": classical("itk"), "c1": network(("dirnet", "scd", "c1"))}
+    digits = {"identity": classical("itk"), "affine": classical("elastix"), "bl": network()}
+    other = {"identity": classical("itk"), "mine": network(), "theirs": network(("dirnet", "scd", "bl"))}
+    exhibits = {
+        "losses": exhibit("scd", ["bl", "c1"]),
+        "tests": exhibit("scd", ["elastix", "c1"], 2),
+        "table": exhibit("scd", [], 3),
+        "cine": exhibit("scd_cycle", ["c1"]),
+        "curves": exhibit("mnist", ["bl"]),
+    }
+    experiments = {"mnist": digits, "scd": scd, "scd_cycle": cycle}
+    return {
+        "dirnet": {
+            "title": "DIRNet",
+            "experiments": {name: {"dataset": name[:5], "methods": methods} for name, methods in experiments.items()},
+            "exhibits": exhibits,
+        },
+        "other": {"experiments": {"scd": {"methods": other}}, "exhibits": {"table": exhibit("scd", ["theirs"])}},
+    }
+
+
+def left(chosen: dict[str, Any], paper: str = "dirnet") -> dict[str, list[str]]:
+    return {name: list(setup["methods"]) for name, setup in chosen[paper]["experiments"].items()}
+
+
+def test_nothing_chosen_is_everything(papers: dict[str, Any]) -> None:
+    assert select(papers, {}, "here") == papers
+
+
+def test_one_method_and_the_row_before_registration(papers: dict[str, Any]) -> None:
+    before = copy.deepcopy(papers)
+    chosen = select(papers, {"dirnet": {"scd": ["c1"]}}, "here")
+    assert left(chosen) == {"scd": ["identity", "c1"]}
+    assert chosen["dirnet"]["title"] == "DIRNet"
+    assert chosen["dirnet"]["experiments"]["scd"]["dataset"] == "scd"
+    # Exhibits of other experiments go, and those that need more methods than are left.
+    assert {name: about["methods"] for name, about in chosen["dirnet"]["exhibits"].items()} == {"losses": ["c1"]}
+    assert papers == before
+
+
+def test_methods_keep_the_order_of_the_paper(papers: dict[str, Any]) -> None:
+    chosen = select(papers, {"dirnet": {"scd": ["c1", "elastix"]}}, "here")
+    assert left(chosen) == {"scd": ["identity", "elastix", "c1"]}
+    assert chosen["dirnet"]["exhibits"]["tests"]["methods"] == ["elastix", "c1"]
+    # All methods of the experiment are meant where an exhibit names none.
+    assert chosen["dirnet"]["exhibits"]["table"]["methods"] == []
+
+
+def test_no_methods_named_are_all(papers: dict[str, Any]) -> None:
+    chosen = select(papers, {"dirnet": {"scd": [], "scd_cycle": []}}, "here")
+    assert left(chosen) == {"scd": ["identity", "elastix", "bl", "c1"], "scd_cycle": ["identity", "c1"]}
+    assert list(chosen["dirnet"]["exhibits"]) == ["losses", "tests", "table", "cine"]
+
+
+def test_networks_go_with_the_one_whose_weights_they_take(papers: dict[str, Any]) -> None:
+    chosen = select(papers, {"dirnet": {"scd": ["bl"], "scd_cycle": ["c1"]}}, "here")
+    assert left(chosen) == {"scd": ["identity", "bl"]}
+    assert left(chosen, "other") == {"scd": ["identity", "mine", "theirs"]}
+    # Also in a paper that is not named.
+    chosen = select(papers, {"dirnet": {"scd": ["c1"], "scd_cycle": []}}, "here")
+    assert left(chosen) == {"scd": ["identity", "c1"], "scd_cycle": ["identity", "c1"]}
+    assert left(chosen, "other") == {"scd": ["identity", "mine"]}
+    assert chosen["other"]["exhibits"] == {}
+
+
+@pytest.mark.parametrize(
+    ("only", "sentence"),
+    [
+        ({"dirnat": {"scd": []}}, "here: key only names dirnat, which is not known; allowed is one of dirnet, other"),
+        (
+            {"dirnet": {"sdc": []}},
+            "here: key only.dirnet names sdc, which is not known; allowed is one of mnist, scd, scd_",
+        ),
+        (
+            {"dirnet": {"scd": ["c2"]}},
+            "here: key only.dirnet.scd names c2, which is not known; allowed is one of identity",
+        ),
+        ({"dirnet": {"scd_cycle": ["c1"]}}, "here: key only.dirnet leaves nothing to run beside the row before"),
+        ({"other": {"scd": ["identity"]}}, "here: key only.other leaves nothing to run beside the row before"),
+    ],
+)
+def test_what_only_got_wrong_is_said(papers: dict[str, Any], only: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ReregisterError) as caught:
+        select(papers, only, "here")
+    assert str(caught.value).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (("dirnat", "scd", "c1"), "paper names dirnat, which is not known; allowed is one of dirnet, other"),
+        (("dirnet", "sdc", "c1"), "experiment names sdc, which is not known; allowed is one of mnist, scd, scd_cycle"),
+        (("dirnet", "scd", "c2"), "method names c2, which is not known; allowed is one of bl, c1"),
+        (("dirnet", "scd", "elastix"), "method names elastix, which is not known; allowed is one of bl, c1"),
+        (("dirnet", "scd_cycle", "c1"), "method names c1, which is not known; allowed is one of none"),
+    ],
+)
+def test_weights_of_what_nothing_trains_are_refused(
+    papers: dict[str, Any], source: tuple[str, str, str], said: str
+) -> None:
+    places = {name: (f"{name}.yaml", {}, "--config") for name in papers}
+    check_sources(papers, places)
+    papers["other"]["experiments"]["scd"]["methods"]["theirs"] = network(source)
+    with pytest.raises(ReregisterError) as caught:
+        check_sources(papers, places)
+    assert str(caught.value) == f"other.yaml: key experiments.scd.methods.theirs.weights_of.{said}"
