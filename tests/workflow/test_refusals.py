@@ -10,6 +10,7 @@ import pytest
 from .conftest import PROJECT, Workflow
 
 Fresh = Callable[[], Workflow]
+_EVERY_SLICE = "papers={dirnet: {experiments: {scd: {pairs: {test: {per_cluster: null}}}}}}"
 
 
 def refused(workflow: Workflow, *arguments: str) -> str:
@@ -31,6 +32,8 @@ def refused(workflow: Workflow, *arguments: str) -> str:
         ("publishable=perhaps", ["--config", "publishable", "perhaps", "boolean"]),
         ("data={mnits: standin}", ["data", "mnits", "mnist"]),
         ("data={mnist: nowhere}", ["data.mnist", "nowhere", "does not exist"]),
+        ("only={dirnet: {scd: [dirnet_d9]}}", ["--config", "only.dirnet.scd", "dirnet_d9", "dirnet_c1"]),
+        ("data={scd: .}", ["data.scd", "SCD_IMAGES_01.zip"]),
         ("papers={dirnet: {experiments: {mnist: {training: {batch: 0}}}}}", ["training.batch", "0", "at least 1"]),
     ],
 )
@@ -54,7 +57,7 @@ def test_folder_of_other_data_is_refused(smoke: Workflow) -> None:
 
 def test_dry_run_from_another_folder(fresh: Fresh) -> None:
     planned = fresh().planned("papers", "--config", "scale=smoke")
-    assert planned["train_model"] == 10
+    assert planned["train_model"] == 26
     assert planned["make_standin_mnist"] == 1
 
 
@@ -84,7 +87,8 @@ def test_wrong_archive_stops_at_the_first_rule(
 ) -> None:
     damage(archives / "train-images-idx3-ubyte.gz")
     workflow = fresh()
-    done = workflow.snakemake("dirnet", "--config", "scale=smoke", f"data={{mnist: {archives}}}", check=False)
+    config = ("scale=smoke", f"data={{mnist: {archives}}}", "only={dirnet: {mnist: []}}")
+    done = workflow.snakemake("dirnet", "--config", *config, check=False)
     assert done.returncode != 0
     for word in ["train-images-idx3-ubyte.gz", *words]:
         assert word in done.stdout
@@ -101,6 +105,31 @@ def test_real_archive_by_path_is_original_verified(fresh: Fresh, samples: Path) 
     source = (workflow.folder / "results/smoke/data/mnist/source.csv").read_text(encoding="utf-8")
     assert source.count("original-verified") == 4
     assert len((workflow.folder / target).read_text(encoding="utf-8").splitlines()) == 70_001
+
+
+def test_a_part_of_the_real_cases_is_taken_unpacked(fresh: Fresh, samples: Path) -> None:
+    workflow = fresh()
+    split = "split={scd: {train: [SC-HF-I-1], test: [SC-HF-I-5, SC-HF-I-2]}}"
+    pairs = "results/smoke/dirnet/pairs/scd.csv"
+    only = "only={dirnet: {scd: [dirnet_c1]}}"
+    workflow.snakemake(
+        pairs, "--config", "scale=smoke", f"data={{scd: {samples / 'scd'}}}", split, only, _EVERY_SLICE
+    )
+    source = (workflow.folder / "results/smoke/data/scd/source.csv").read_text(encoding="utf-8").splitlines()
+    assert all(line.endswith("subset 3/45") for line in source[1:])
+    log = (workflow.folder / "results/smoke/dirnet/logs/pair_images/scd.log").read_text(encoding="utf-8")
+    assert "training: 4560 ordered pairs of 240 images in 12 groups" in log
+    rows = (workflow.folder / pairs).read_text(encoding="utf-8").splitlines()[1:]
+    assert len(rows) == 36
+    assert {row.split(",")[5] for row in rows} == {"SC-HF-I-2", "SC-HF-I-5"}
+
+
+def test_a_part_of_a_paper_plans_nothing_else(fresh: Fresh) -> None:
+    only = "only={dirnet: {scd: [elastix_bspline, dirnet_c1], scd_cycle: []}}"
+    planned = fresh().planned("papers", "--config", "scale=smoke", "seeds=[0]", only)
+    assert planned["train_model"] == 1
+    assert planned["run_baseline"] == 3
+    assert "make_standin_mnist" not in planned
 
 
 def test_profile_holds_only_keys_that_cannot_override_another(fresh: Fresh) -> None:

@@ -131,7 +131,7 @@ def test_report_shows_every_exhibit_and_the_origin_of_the_data(run: Path) -> Non
 
 def test_a_job_runs_again_by_hand_from_its_receipt(finished: Workflow) -> None:
     run = finished.folder / "results" / "smoke"
-    receipt = run / "receipts" / "dirnet" / "evaluate_registration" / "mnist" / "dirnet_bl_seed0.json"
+    receipt = run / "receipts" / "dirnet" / "evaluate_registration" / "scd" / "dirnet_bl.json"
     before = json.loads(receipt.read_text(encoding="utf-8"))
     import sys
 
