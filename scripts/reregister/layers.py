@@ -1,0 +1,94 @@
+"""Layers that the 3-D networks share: convolutions that half precision cannot spoil, checks of sizes and channels."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+HALF = (torch.bfloat16, torch.float16)
+
+
+class Conv3d(nn.Conv3d):
+    """3-D convolution that works in single precision where half precision on the CPU is wrong.
+
+    There the weight gradient of oneDNN's bf16 convolution is garbage where the depth, or with strides the height, is less
+    than the kernel (3 x 3 x 3, stride 1: depth 2, at any batch and size of the other sides), and a kernel of 7 may break
+    the heap. Such a layer is small: it is the deepest one of a network on a small image. So every side less than the
+    kernel's means single precision, under autocast as with weights in half precision; the output has the type that it
+    would have had. On CUDA nothing changes.
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, in, D, H, W) to (B, out, D', H', W')."""
+        small = any(side < kernel for side, kernel in zip(features.shape[2:], self.kernel_size, strict=True))
+        if self.bias is None and torch.compiler.is_exporting():
+            # torch 2.13 writes a 3-D convolution without bias as ONNX with one of two dimensions, which is no network.
+            return self._conv_forward(features, self.weight, self.weight.new_zeros(self.out_channels))
+        if not small or features.device.type != "cpu":
+            return super().forward(features)
+        dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else features.dtype
+        if dtype not in HALF:
+            return super().forward(features)
+        bias = None if self.bias is None else self.bias.float()
+        with torch.autocast("cpu", enabled=False):
+            return self._conv_forward(features.float(), self.weight.float(), bias).to(dtype)
+
+
+CONVOLUTIONS: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: Conv3d}
+
+
+class LeakyConv(nn.Module):
+    """Convolution of kernel 3, zero-padded, with bias and the framework's own start, and leaky ReLU 0.2."""
+
+    def __init__(self, ndim: int, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv = CONVOLUTIONS[ndim](inputs, outputs, 3, stride, 1)
+        self.act = nn.LeakyReLU(0.2, inplace=True)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, inputs, *spatial) to (B, outputs, *spatial), each side divided by the stride and rounded up."""
+        out: Tensor = self.act(self.conv(features))
+        return out
+
+
+def flow_layer(ndim: int, inputs: int) -> nn.Conv2d | nn.Conv3d:
+    """The last convolution of the VoxelMorph line: weights N(0, 1e-5), bias 0, so a start next to the identity."""
+    layer = CONVOLUTIONS[ndim](inputs, ndim, 3, padding=1)
+    assert layer.bias is not None
+    nn.init.normal_(layer.weight, 0, 1e-5)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def upsample(features: Tensor) -> Tensor:
+    """Nearest neighbour, each side doubled."""
+    return functional.interpolate(features, scale_factor=2, mode="nearest")
+
+
+def stacked_pair(moving: Tensor, fixed: Tensor, ndim: int, multiple: int) -> Tensor:
+    """Moving and fixed (B, 1, *spatial) as the two channels (B, 2, *spatial) of a network that halves its sides.
+
+    Raises ValueError for images that differ in shape, have another number of channels or sides, or have a side that is
+    no multiple of `multiple`.
+    """
+    if moving.shape != fixed.shape or moving.ndim != ndim + 2 or moving.shape[1] != 1:
+        axes = ", ".join("DHW"[-ndim:])
+        raise ValueError(f"expected two images (B, 1, {axes}), got {tuple(moving.shape)} and {tuple(fixed.shape)}")
+    size = tuple(moving.shape[2:])
+    if any(side % multiple for side in size):
+        wanted = tuple(padded_size(size, multiple))
+        raise ValueError(f"image size {size} is no multiple of {multiple} on each side: pad it to {wanted}")
+    return torch.cat([moving, fixed], 1)
+
+
+def padded_size(size: Sequence[int], multiple: int) -> list[int]:
+    """The least size that `size` fits in and whose sides are multiples of `multiple`."""
+    return [math.ceil(side / multiple) * multiple for side in size]
+
+
+def check_ndim(ndim: int) -> None:
+    """Raise ValueError where there are no networks of that many dimensions."""
+    if ndim not in CONVOLUTIONS:
+        raise ValueError(f"ndim must be 2 or 3, got {ndim}")
