@@ -15,6 +15,8 @@ def main(job: Job) -> None:
 
     store = ImageStore.open(job.input.images, job.input.subjects)
     labels = LabelStore.open(job.input.labels, job.input.label_table)
+    if not job.params.score_labels:
+        labels = LabelStore(labels.masks[:0], labels.table[:0])
     pairs = store.frozen_pairs(job.input.pairs, "test")
     fields, truth = np.load(job.input.fields, mmap_mode="r"), np.load(job.input.truth, mmap_mode="r")
     data = PairData(store, labels, pairs, truth, job.params.unit, job.params.padding, job.params.interpolation)
@@ -33,7 +35,7 @@ def main(job: Job) -> None:
     if job.params.sequence:
         shown = {"seed": seeds[0], **sequence(data, fields[0])}
     else:
-        shown = example_pairs(data, fields[0], found[0].metrics)
+        shown = example_pairs(data, fields[0], found[0].metrics, job.params.examples_by_group)
     write_arrays(job.output.gallery, {"method": method, **shown})
 
 

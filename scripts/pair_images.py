@@ -31,9 +31,14 @@ def main(job: Job) -> None:
     test = pairs[pairs["split"] == "test"]
     shape = store.images.shape[2:]
     truth = np.zeros((0, len(shape), *shape), np.float32)
+    # The kind of an image within its group, such as a seven with a crossbar, is known of some stand-ins alone.
+    pairs = pairs.assign(moving_kind="", fixed_kind="")
     if job.input.truth:
         standin = load("data/standins", job.params.standin)
         truth, _ = standin.truth_ddf(job.input.truth[0], test["moving"], test["fixed"], shape)
+        if hasattr(standin, "kinds"):
+            kinds = {f"{side}_kind": standin.kinds(job.input.truth[0], pairs[side]) for side in ("moving", "fixed")}
+            pairs = pairs.assign(**kinds)
     write_frame(job.output.pairs, pairs)
     write_frame(job.output.pool, pool)
     write_array(job.output.truth, truth)

@@ -12,14 +12,15 @@ def main(job: Job) -> None:
     from reregister.runtime import choose_device, torch_settings
     from reregister.tables import write_frame
     from reregister.training.data import history_frame, training_data
-    from reregister.training.loop import Schedule, Trainer, build_optimiser
+    from reregister.training.loop import Trainer, build_optimiser
+    from reregister.training.schedule import make_schedule
     from reregister.weights import build_model, make_card, save_model
 
     name, arguments = job.params.model["name"], job.params.model["params"]
     part, seed = job.wildcards["part"], int(job.wildcards["seed"])
     store = ImageStore.open(job.input.images, job.input.subjects)
     data = training_data(store, job.input.pairs, job.input.pool, part)
-    schedule = Schedule(**job.params.schedule)
+    schedule = make_schedule(job.params.schedule, len(data.pool), data.each_once)
     device = choose_device(job.params.device)
     job.device = device.type
     progress = job.progress(schedule.iterations, "steps")
@@ -31,9 +32,10 @@ def main(job: Job) -> None:
         history, job.resumed_from = trainer.run(job.checkpoint)
     where = f"{job.wildcards['paper']}, {job.wildcards['experiment']}, part {part}, seed {seed}"
     seen = describe_data(**job.params.data, spacings=store.spacings, padding=schedule.padding)
-    card = make_card(model, name, arguments, job.recipe_id, where, store.images.shape[1:], seen)
+    card = make_card(model, name, arguments, job.recipe_id, where, store.images.shape[1:], seen, schedule.precision)
     save_model(job.output.weights, job.output.card, model, card)
-    write_frame(job.output.history, history_frame(history, job.wildcards["method"], part, seed))
+    frame = history_frame(history, job.wildcards["method"], part, seed, schedule.steps_per_epoch)
+    write_frame(job.output.history, frame)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,11 @@ from typing import Any
 from reregister.errors import ReregisterError
 
 #: What becomes 0 and 1 before a network sees an image, by the word of a dataset's config.
-INTENSITIES = {"unit_range": "byte / 255", "percentiles": "percentiles 1 and 99 of the slice to 0 and 1"}
+INTENSITIES = {
+    "unit_range": "byte / 255",
+    "percentiles": "percentiles 1 and 99 of the slice to 0 and 1",
+    "min_max": "least and greatest value of the image to 0 and 1",
+}
 
 
 def describe_data(

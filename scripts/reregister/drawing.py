@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,9 @@ GREY = (0.35, 0.35, 0.35)
 NOT_SHOWN = "not shown: the terms of the data set\ndo not allow images to be published"
 # Safe for colour blindness, without its grey: grey is the row before registration.
 PALETTE = [colour for index, colour in enumerate(sns.color_palette("colorblind")) if index != 7]
-MARKERS = ("s", "^", "D", "v", "P", "X", "*")
+MARKERS = ("s", "^", "D", "v", "P", "X", "*", "<", ">", "h", "p")
+# Markers that are passed over each time the colours begin anew: so that two alike colours never share one.
+SKIPPED = 7
 # The order gives each method its colour and marker on every page: add new ones at the end.
 METHODS = (
     "affine",
@@ -42,12 +44,24 @@ METHODS = (
     "dirnet_c2",
     "dirnet_b1_misaligned",
     "dirnet_bl_batch",
+    "as_published",
+    "repaired",
+    "itk",
+    "deep_prior",
+    "deep_prior_fixed_z",
+    "deep_prior_conv_init",
+    "as_published_sum",
+    "repaired_skip",
+    "grid",
 )
 
 
 @dataclass(frozen=True)
 class Exhibit:
-    """What a drawing function is told. methods: those to show, in that order, each with its name for people."""
+    """What a drawing function is told.
+
+    methods: those to show, in that order, each with its name for people. options: what the module takes besides; see there.
+    """
 
     paper: str
     exhibit: str
@@ -57,6 +71,7 @@ class Exhibit:
     scale: str
     show_images: bool
     recipe_id: str
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def labels(self) -> dict[str, str]:
@@ -80,13 +95,16 @@ def colour(method: str) -> tuple[float, float, float]:
 
 def marker(method: str) -> str:
     """The marker of a method, so that colour is never the only sign."""
-    return "o" if method == "identity" else MARKERS[_place(method) % len(MARKERS)]
+    if method == "identity":
+        return "o"
+    place = _place(method)
+    return MARKERS[(place + SKIPPED * (place // len(PALETTE))) % len(MARKERS)]
 
 
 def _place(method: str) -> int:
     """A number that decides colour and marker; no two methods of `METHODS` share both, nor a listed and a new one.
 
-    Colours and markers are 9 and 7, so places below 63 are all different pairs.
+    Colours are 9 and markers 11, so places below 99 are all different pairs.
     """
     if method in METHODS:
         return METHODS.index(method)

@@ -103,6 +103,16 @@ def grid_lines(ddf: Array) -> list[list[list[float]]]:
     return [line.tolist() for line in lines]
 
 
+def determinants(ddf: Array) -> NDArray[np.float64]:
+    """Jacobian determinant of x -> x + ddf(x) by central differences, without the outermost pixel, for maps of it.
+
+    ddf: (2, H, W), pixels. Returns (H - 2, W - 2). Tables take theirs from the metrics, which the plotting environment
+    cannot load; both agree.
+    """
+    (a, b), (c, d) = (np.gradient(np.asarray(part, dtype=np.float64)) for part in ddf)
+    return np.asarray((1 + a) * (1 + d) - b * c)[1:-1, 1:-1]
+
+
 def _ticks(length: int, step: int) -> list[int]:
     """Every step-th row from the first, and the last, so that the grid closes."""
     return sorted({*range(0, length, step), length - 1})

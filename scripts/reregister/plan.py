@@ -7,6 +7,8 @@ from reregister.run_files import RunFiles
 
 # Rules that make exhibits, by the kind of exhibit.
 EXHIBIT_RULES = {"figure": "plot_figure", "gallery": "plot_gallery", "table": "make_table"}
+# Rules that make a method's fields, by its tool; every other tool is a baseline.
+REGISTER_RULES = {"network": "register_pairs", "prior": "run_prior"}
 
 
 class Plan(RunFiles):
@@ -33,6 +35,8 @@ class Plan(RunFiles):
         exhibit = self.exhibit(paper, name)
         setup = self.settings.experiment(paper, exhibit["experiment"])
         shown = exhibit["methods"] or list(setup["methods"])
+        # Left out where empty, so that they enter the recipes of the exhibits alone that have them.
+        options = {"options": exhibit["options"]} if exhibit["options"] else {}
         return {
             "paper": paper,
             "exhibit": name,
@@ -42,6 +46,7 @@ class Plan(RunFiles):
             "synthetic": self.settings.mode(setup["dataset"]) == "standin",
             "scale": self.settings.scale,
             "show_images": self.settings.may_show(setup["dataset"]),
+            **options,
         }
 
     def pictures(self, paper: str, suffix: str) -> list[str]:
@@ -62,7 +67,7 @@ class Plan(RunFiles):
                 tool = about["tool"]
                 if method in self.settings.trained(paper, experiment):
                     receipts += self.parts("trainings", paper, experiment, method)
-                for step in ("register_pairs" if tool == "network" else "run_baseline", "evaluate_registration"):
+                for step in (REGISTER_RULES.get(tool, "run_baseline"), "evaluate_registration"):
                     receipts.append(f"{own}/{step}/{experiment}/{method}.json")
             if self.settings.trained(paper, experiment):
                 receipts.append(f"{own}/export_models/{experiment}.json")

@@ -33,7 +33,20 @@ _LIMITS = {
     "pattern": "matches `{}`",
 }
 _WORDS = {"$schema", "$ref", "$defs", "title", "description", "type", "properties", "required", "additionalProperties"}
-_WORDS |= {"propertyNames", "items", "anyOf", "enum", "const", "default", "uniqueItems", "if", "then", *_LIMITS}
+_WORDS |= {
+    "propertyNames",
+    "items",
+    "anyOf",
+    "enum",
+    "const",
+    "default",
+    "uniqueItems",
+    "if",
+    "then",
+    "oneOf",
+    "not",
+    *_LIMITS,
+}
 
 Schema = Mapping[str, Any]
 
@@ -92,7 +105,7 @@ def _chapter(schema: Schema) -> list[str]:
 
 def _condition(part: Schema) -> list[str]:
     if "if" not in part:
-        return []
+        return ["", f"Either {'; or '.join(way['description'] for way in part['oneOf'])}."] if "oneOf" in part else []
     ((key, value),) = part["if"]["properties"].items()
     ways = (" and ".join(f"`{name}`" for name in way["required"]) for way in part["then"].get("anyOf", [part["then"]]))
     return ["", f"Where `{key}` is `{value['const']}`, {' or '.join(ways)} is required."]

@@ -10,7 +10,8 @@ from reregister.errors import ReregisterError
 from reregister.provenance.files import write_json
 from reregister.settings import Settings
 
-# Files that an experiment yields once, and for each of its methods; those of a network, for each seed and part.
+# Files that an experiment yields once, and for each of its methods (traces for a prior alone); those of a network, for
+# each seed and part.
 _PATTERNS_OF_EXPERIMENTS = {
     "pairs": "pairs/{experiment}.csv",
     "pool": "pairs/{experiment}.pool.csv",
@@ -22,6 +23,7 @@ _PATTERNS = {
     "images": "metrics/{experiment}/{method}.images.npz",
     "gallery": "metrics/{experiment}/{method}.gallery.npz",
     "timing": "fields/{experiment}/{method}.timing.csv",
+    "traces": "fields/{experiment}/{method}.traces.csv",
 }
 _PATTERNS_OF_NETWORKS = {
     "histories": "models/{experiment}/{method}/{part}_seed{seed}.history.csv",
@@ -142,7 +144,15 @@ class RunFiles:
         if kind in _PATTERNS_OF_EXPERIMENTS:
             return [f"{folder}/{_PATTERNS_OF_EXPERIMENTS[kind]}".format(experiment=experiment)]
         names = methods or self.settings.methods(paper, experiment)
+        if kind == "traces":
+            names = [name for name in names if name in self.settings.methods(paper, experiment, "prior")]
         if kind in _PATTERNS:
             return [f"{folder}/{_PATTERNS[kind]}".format(experiment=experiment, method=method) for method in names]
+        if kind == "cards":
+            # The networks of a prior are as many as pairs: one card says what they are, and no weights are kept.
+            priors = [name for name in names if name in self.settings.methods(paper, experiment, "prior")]
+            cards = [f"{folder}/models/{experiment}/{method}.card.md" for method in priors]
+        else:
+            cards = []
         trained = [name for name in names if name in self.settings.trained(paper, experiment)]
-        return [file for method in trained for file in self.parts(kind, paper, experiment, method)]
+        return cards + [file for method in trained for file in self.parts(kind, paper, experiment, method)]

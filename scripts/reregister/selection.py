@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reregister.errors import ReregisterError
+from reregister.grid import with_cells
 from reregister.validation import check_known
 
 BASELINE = "identity"
@@ -30,6 +31,7 @@ def select(papers: Papers, only: Mapping[str, Mapping[str, Sequence[str]]], plac
         for experiment, methods in experiments.items():
             check_known(experiment, paper["experiments"], ["only", name], place)
             setup = paper["experiments"][experiment]
+            methods = with_cells(methods, setup["methods"])
             for method in methods:
                 check_known(method, setup["methods"], ["only", name, experiment], place)
             wanted = {BASELINE, *(methods or setup["methods"])}

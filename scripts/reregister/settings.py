@@ -8,7 +8,9 @@ from typing import Any
 from reregister.config import fill_defaults, merge, parse_overrides, read_yaml, resolve_scale
 from reregister.data.unpacked import unpacked_files
 from reregister.errors import ReregisterError
+from reregister.grid import expand_grids, with_cells
 from reregister.own_ids import read_ids
+from reregister.prior.settings import check_tools
 from reregister.registry import names
 from reregister.selection import check_sources, select
 from reregister.validation import check, check_known, set_by
@@ -79,8 +81,13 @@ class Settings:
         content = resolve_scale(merge(read_yaml(self.base / file), over), self.scale, file)
         check(content, schema, file, over, place)
         paper: dict[str, Any] = fill_defaults(content, schema)
+        paper["experiments"] = {key: expand_grids(setup) for key, setup in paper["experiments"].items()}
 
         self._places[name] = (file, over, place)
+        for key, experiment in paper["experiments"].items():
+            if problem := check_tools(experiment):
+                path = ("experiments", key, *problem[0])
+                raise ReregisterError(f"{place if set_by(over, path) else file}: key {'.'.join(path)} {problem[1]}")
 
         def known(found: str, allowed: Any, *path: str) -> None:
             check_known(found, allowed, path, *self._places[name])
@@ -94,8 +101,10 @@ class Settings:
         for key, exhibit in paper["exhibits"].items():
             known(exhibit["function"], names("figures"), "exhibits", key, "function")
             known(exhibit["experiment"], paper["experiments"], "exhibits", key, "experiment")
+            methods = paper["experiments"][exhibit["experiment"]]["methods"]
+            exhibit["methods"] = with_cells(exhibit["methods"], methods)
             for method in exhibit["methods"]:
-                known(method, paper["experiments"][exhibit["experiment"]]["methods"], "exhibits", key, "methods")
+                known(method, methods, "exhibits", key, "methods")
         return paper
 
     def experiment(self, paper: str, name: str) -> dict[str, Any]:
@@ -127,6 +136,12 @@ class Settings:
         setup = self.experiment(paper, experiment)
         # Whole values: the terms of a loss replace those of the experiment and are not added to them.
         return {**setup["training"], **setup["methods"][method]["training"]}
+
+    def fitting(self, paper: str, experiment: str) -> dict[str, Any]:
+        """Padding, threads, mem_mb and runtime with which pairs are registered one by one: `fitting`, or else `training`."""
+        setup = self.experiment(paper, experiment)
+        found: dict[str, Any] = setup.get("fitting") or setup["training"]
+        return {key: found[key] for key in ("padding", "threads", "mem_mb", "runtime")}
 
     def trained_as(self, paper: str, experiment: str, method: str) -> tuple[str, str, str]:
         """Paper, experiment and method under which a network's weights were trained: its own, or those it takes them of."""

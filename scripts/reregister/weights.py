@@ -30,12 +30,13 @@ def count_parameters(model: nn.Module) -> int:
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
-def list_modules(model: nn.Module, shape: Sequence[int]) -> list[dict[str, Any]]:
+def list_modules(model: nn.Module, shape: Sequence[int], inputs: Sequence[Tensor] = ()) -> list[dict[str, Any]]:
     """The modules of a registration network in the order in which they work, found by passing one pair through it.
 
-    shape: (C, *spatial) of the images it was trained on. One entry for each module without parts, and a last one, named
-    "", for the whole: name, type, kernel (per axis) and channels in and out where it has them, else None (of a dense
-    layer its features); number of trainable parameters; shape of its output without the batch. The network is left as it was.
+    shape: (C, *spatial) of the images it was trained on. inputs: what is passed instead of a pair, such as noise. One
+    entry for each module without parts, and a last one, named "", for the whole: name, type, kernel (per axis) and
+    channels in and out where it has them, else None (of a dense layer its features); number of trainable parameters; shape
+    of its output without the batch. The network is left as it was.
     """
     found: list[dict[str, Any]] = []
 
@@ -63,7 +64,7 @@ def list_modules(model: nn.Module, shape: Sequence[int]) -> list[dict[str, Any]]
         # In evaluation mode, so that the statistics of batch normalisation do not see the empty pair.
         pair = torch.zeros(2, 1, *shape, device=parameter.device, dtype=parameter.dtype)
         with torch.no_grad():
-            model.eval()(*pair)
+            model.eval()(*(inputs or pair))
     finally:
         model.train(training)
         for hook in hooks:
@@ -79,11 +80,14 @@ def make_card(
     trained_on: str,
     shape: Sequence[int],
     data: Mapping[str, Any] | None = None,
+    precision: str = "fp32",
+    inputs: Sequence[Tensor] = (),
 ) -> dict[str, Any]:
-    """What a weights file says of itself.
+    """What a weights file says of itself, or what is said of a network whose weights are not kept.
 
     shape: (C, *spatial) of the images it was trained on. data: what `card.describe_data` says of them; without it the
-    network cannot be given images of a user.
+    network cannot be given images of a user. precision: fp32 or bf16, of the network's arithmetic in training.
+    inputs: as of `list_modules`.
     """
     return {
         "architecture": name,
@@ -91,9 +95,10 @@ def make_card(
         "parameters": count_parameters(model),
         "layers": str(model),
         "image_shape": list(shape),
-        "modules": list_modules(model, shape),
+        "modules": list_modules(model, shape, inputs),
         "trained_on": trained_on,
         "data": None if data is None else dict(data),
+        "precision": precision,
         "recipe_id": recipe_id,
     }
 
@@ -138,13 +143,28 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 def save_model(path: Path, card_path: Path, model: nn.Module, card: Mapping[str, Any]) -> None:
     """Write the weights with the card in their header, and the card as a text beside them."""
     save_tensors(path, model.state_dict(), card)
-    keys = ("architecture", "params", "parameters", "trained_on", "data", "recipe_id", "image_shape", "modules")
+    write_card(card_path, card)
+
+
+def write_card(path: Path, card: Mapping[str, Any]) -> None:
+    """Write a card as a text, as `card.read_card` reads it."""
+    keys = (
+        "architecture",
+        "params",
+        "parameters",
+        "trained_on",
+        "data",
+        "precision",
+        "recipe_id",
+        "image_shape",
+        "modules",
+    )
     front = {**{key: card[key] for key in keys}, "license": "apache-2.0"}
     # YAML, as model cards have it, and JSON line by line: what reads the one or the other can read it.
     lines = ["---", *(f"{key}: {json.dumps(value)}" for key, value in front.items()), "---", ""]
     lines += [f"# {card['architecture']}", "", f"Arguments: `{canonical_json(card['params'])}`", ""]
     lines += ["```", str(card["layers"]), "```", ""]
-    write_text(card_path, "\n".join(lines))
+    write_text(path, "\n".join(lines))
 
 
 def load_model(path: Path, name: str, params: Mapping[str, Any]) -> nn.Module:

@@ -271,7 +271,7 @@ def test_identity_is_zero(shape: tuple[int, ...]) -> None:
     ddf, note = simpleitk.register(image, image, (2.0, 1.0, 3.0)[: len(shape)], settings={"transform": "identity"})
     assert (ddf.shape, ddf.dtype, note) == ((len(shape), *shape), np.float32, "")
     assert not ddf.any()
-    with pytest.raises(ReregisterError, match="choose identity"):
+    with pytest.raises(ReregisterError, match="choose one of identity, affine, affine_displacement_field"):
         simpleitk.register(image, image, (1.0,) * len(shape), settings={"transform": "demons"})
 
 
@@ -331,3 +331,78 @@ def test_batch_without_pairs() -> None:
     assert fields.shape == (0, 2, 5, 6)
     assert list(timing.columns) == ["seconds", "note"]
     assert len(timing) == 0
+
+
+ITK = {
+    "transform": "affine",
+    "shrink": [2, 1],
+    "smoothing": [1, 0],
+    "seed": 3,
+    "affine": {"bins": 20, "lr": 1.0, "iterations": 30},
+    "field": {"radius": 4, "lr": 1.0, "iterations": 30, "variance_update": 0.0, "variance_total": 1.5},
+}
+BOTH = {**ITK, "transform": "affine_displacement_field"}
+
+
+def head(shift: tuple[float, float], bulge: float = 0.0) -> np.ndarray:
+    """A disc with two rings of other greys and a spot, 64 x 64, moved, and bulging to one side."""
+    row, column = np.indices((64, 64)) - np.array([31.5 + shift[0], 31.5 + shift[1]])[:, None, None]
+    radius = np.hypot(row, column) - bulge * np.exp(-((column - 15) ** 2 + row**2) / 60)
+    soft = [1 / (1 + np.exp(2 * (radius - edge))) for edge in (25, 20, 9)]
+    spot = np.exp(-((row + 10) ** 2 + (column - 6) ** 2) / 8)
+    return (0.5 * soft[0] - 0.3 * soft[1] + 0.5 * soft[2] + 0.4 * spot).astype(np.float32)
+
+
+def error_after(moving: np.ndarray, fixed: np.ndarray, ddf: np.ndarray) -> float:
+    places = np.indices(fixed.shape) + ddf
+    return float(np.abs(map_coordinates(moving, places, order=1, mode="nearest") - fixed).mean())
+
+
+def test_affine_by_simpleitk_gains_on_a_shift() -> None:
+    moving, fixed = head((-3, 2)), head((1, 0))
+    ddf, note = simpleitk.register(moving, fixed, (1.0, 1.0), settings=ITK)
+    assert note == ""
+    assert error_after(moving, fixed, ddf) < 0.5 * error_after(moving, fixed, np.zeros_like(ddf))
+    # Affine: no second differences.
+    assert np.abs(np.diff(ddf, 2, axis=1)).max() < 1e-3
+    assert np.abs(np.diff(ddf, 2, axis=2)).max() < 1e-3
+
+
+def test_the_field_comes_after_the_affine_transform_and_gains_more() -> None:
+    moving, fixed = head((-3, 2)), head((1, 0), bulge=4)
+    before = error_after(moving, fixed, np.zeros((2, 64, 64)))
+    affine, both = (simpleitk.register(moving, fixed, (1.0, 1.0), settings=own) for own in (ITK, BOTH))
+    assert both[1] == ""
+    assert error_after(moving, fixed, both[0]) < min(0.6 * error_after(moving, fixed, affine[0]), 0.4 * before)
+
+
+def test_simpleitk_gives_the_same_field_first_and_last_in_a_batch() -> None:
+    images = np.stack([head((-2, 1)), head((1, 0), bulge=3), head((0, 2))])
+    own = {**BOTH, "sampling": 0.6}
+    fields, _ = register_pairs(simpleitk.register, images, [0, 1, 0], [1, 2, 1], (1.0, 1.0), own)
+    assert fields[0].any()
+    assert fields[0].tobytes() == fields[2].tobytes()
+
+
+def test_spacing_of_simpleitk_is_that_of_the_axes() -> None:
+    moving, fixed = head((-3, 2)), head((1, 0))
+    square, _ = simpleitk.register(moving, fixed, (1.0, 1.0), settings=ITK)
+    double, _ = simpleitk.register(moving, fixed, (2.0, 2.0), settings={**ITK, "smoothing": [2, 0]})
+    np.testing.assert_allclose(double, square, atol=0.1)
+
+
+def test_simpleitk_says_why_it_found_nothing() -> None:
+    flat, image = np.full((64, 64), 0.4, np.float32), head((0, 0))
+    assert simpleitk.register(flat, image, (1.0, 1.0), settings=BOTH)[1] == "moving image is constant"
+    # It has no centre of mass.
+    weightless = np.where(np.indices((64, 64))[1] < 32, -1, 1).astype(np.float32)
+    ddf, note = simpleitk.register(weightless, image, (1.0, 1.0), settings=BOTH)
+    assert note.startswith("ITK rejected the pair: ")
+    assert "0x" not in note
+    assert not ddf.any()
+    for wrong in ([-1, 1], [1.5, 1], [2]):
+        with pytest.raises(ReregisterError, match="shrink and smoothing are"):
+            simpleitk.register(image, image, (1.0, 1.0), settings={**ITK, "shrink": wrong})
+    for key in ("affine", "field", "shrink", "seed"):
+        with pytest.raises(ReregisterError, match=f"lack the key '{key}'"):
+            simpleitk.register(image, image, (1.0, 1.0), settings={k: v for k, v in BOTH.items() if k != key})

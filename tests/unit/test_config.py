@@ -342,9 +342,11 @@ def test_names_in_the_schema_are_those_of_the_code() -> None:
     definitions = _schema("paper")["$defs"]
     split = definitions["experiment"]["properties"]["split"]["properties"]["name"]["enum"]
     assert sorted(split) == sorted(roles._RULES)
-    assert sorted(definitions["pairing"]["properties"]["name"]["enum"]) == sorted(pairing._PAIRINGS)
+    assert sorted(definitions["pairing"]["properties"]["name"]["enum"]) == sorted(
+        [*pairing._PAIRINGS, pairing.NO_PAIRS]
+    )
     pool = definitions["experiment"]["properties"]["pairs"]["properties"]["training"]["properties"]["name"]
-    assert sorted(pool["enum"]) == sorted(pairing.POOLS)
+    assert sorted(pool["enum"]) == sorted([*pairing.POOLS, pairing.NO_PAIRS])
     assert set(_schema("config")["properties"]["split"]["additionalProperties"]["properties"]) == set(roles.ROLES)
     assert definitions["experiment"]["properties"]["label_interpolation"]["enum"] == list(INTERPOLATIONS)
     for training in (definitions["training"], definitions["method"]["properties"]["training"]):
@@ -352,7 +354,7 @@ def test_names_in_the_schema_are_those_of_the_code() -> None:
     optimiser = definitions["training"]["properties"]["optimiser"]
     for name in optimiser["properties"]["name"]["enum"]:
         build_optimiser(torch.nn.Linear(1, 1), fill_defaults({"name": name, "lr": 0.1}, optimiser))
-    tools = set(definitions["method"]["properties"]["tool"]["enum"]) - {"network"}
+    tools = set(definitions["method"]["properties"]["tool"]["enum"]) - {"network", "prior"}
     assert tools == {name for name in names("baselines") if hasattr(load("baselines", name), "register")}
     assert tuple(_schema("config")["properties"]["scale"]["enum"]) == SCALES
 
@@ -361,5 +363,9 @@ def test_what_a_method_may_train_otherwise_has_the_form_of_its_experiment() -> N
     definitions = _schema("paper")["$defs"]
     own, shared = definitions["method"]["properties"]["training"]["properties"], definitions["training"]["properties"]
     assert set(own) <= set(shared)
-    bare = [{key: {**part, "description": ""} for key, part in parts.items() if key in own} for parts in (own, shared)]
+    # What a method leaves out is its experiment's, so nothing has a default of its own.
+    bare = [
+        {key: {**part, "description": "", "default": None} for key, part in parts.items() if key in own}
+        for parts in (own, shared)
+    ]
     assert bare[0] == bare[1]

@@ -173,5 +173,6 @@ def test_unknown_kind_has_no_entries():
 def test_every_network_has_a_builder():
     for name in registry.names("models"):
         tree = ast.parse((Path(registry.__file__).parent / "models" / f"{name}.py").read_text(encoding="utf-8"))
-        named = {target.id for node in tree.body if isinstance(node, ast.Assign) for target in node.targets}
+        targets = [target for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
+        named = {target.id for target in targets if isinstance(target, ast.Name)}
         assert "build" in named | {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}

@@ -127,7 +127,7 @@ def test_every_script_belongs_to_a_rule() -> None:
 
 def test_every_tool_of_the_schema_has_an_environment_of_its_own() -> None:
     schema = yaml.safe_load((PROJECT / "workflow" / "schemas" / "paper.schema.yaml").read_text(encoding="utf-8"))
-    assert set(schema["$defs"]["method"]["properties"]["tool"]["enum"]) == {*TOOLS, "network"}
+    assert set(schema["$defs"]["method"]["properties"]["tool"]["enum"]) == {*TOOLS, "network", "prior"}
     assert {rule.tool: rule.conda for rule in RULES if rule.tool} == {tool: f"envs/{tool}.yaml" for tool in TOOLS}
 
 

@@ -1,5 +1,7 @@
 """Metrics of all pairs and labels against the metrics taken directly, and the mean images of each group."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -276,3 +278,20 @@ def test_a_known_shift_brings_the_mask_where_it_belongs(images, pairs):
     before = evaluate_fields(data_of(images, one, masks=masks, spacing=(1.0, 0.25)), 0 * field)
     assert before.metrics["dice"][0] < 0.8
     assert before.metrics["hd95"][0] == pytest.approx(0.75)
+
+
+def test_the_ssim_of_the_grey_values_that_were_read(images, pairs, fields):
+    data = data_of(images, pairs)
+    assert "ssim_raw" not in evaluate_fields(data, fields).metrics
+    grey = np.round(images[:, 0] * np.linspace(60, 250, len(images))[:, None, None]) + 5
+    low, high = grey.min(axis=(1, 2)), grey.max(axis=(1, 2))
+    scaled = ((grey - low[:, None, None]) / (high - low)[:, None, None]).astype(np.float32)[:, None]
+    data = data_of(scaled, pairs)
+    columns = {"lowest": [f"{v:g}" for v in low], "highest": [f"{v:g}" for v in high]}
+    with_grey = replace(data, store=ImageStore(scaled, data.store.subjects.assign(**columns)))
+    found = evaluate_fields(with_grey, fields).metrics
+    for row, pair, field in zip(found.itertuples(), pairs.itertuples(), fields, strict=True):
+        moving = (grey[pair.moving_row] / 255).astype(np.float32)[None]
+        warped = data.warped(moving, field)[0]
+        assert row.ssim_raw == pytest.approx(ssim(warped, grey[pair.fixed_row] / 255), abs=1e-5)
+        assert row.ssim_raw != pytest.approx(row.ssim, abs=1e-3)

@@ -5,7 +5,16 @@ import pytest
 import torch
 
 from reregister.errors import ReregisterError
-from reregister.losses import TERMS, Registered, build_loss, global_ncc, ncc_batch_loss, ncc_loss
+from reregister.losses import (
+    TERMS,
+    Registered,
+    build_loss,
+    global_ncc,
+    grad_l2_forward,
+    ncc_batch_loss,
+    ncc_loss,
+    normalised_field,
+)
 
 SHAPES = [(5, 1, 12, 9), (3, 2, 6, 7, 8)]
 
@@ -154,3 +163,60 @@ def test_unknown_term_is_named_with_the_known(weights):
 def test_a_term_is_needed():
     with pytest.raises(ReregisterError, match="at least one"):
         build_loss({})
+
+
+def linear_field(shape, matrix):
+    """A field (1, ndim, *shape) whose displacement is a matrix times the voxel's place."""
+    places = torch.from_numpy(np.indices(shape).astype(np.float64))
+    return torch.einsum("kj,j...->k...", torch.tensor(matrix, dtype=torch.float64), places)[None]
+
+
+def test_mse_and_ssd_equal_numpy():
+    warped, fixed = random_pair((3, 1, 12, 9))
+    pair = registered(warped, fixed)
+    squares = np.square((warped - fixed).numpy())
+    assert float(TERMS["mse"](pair)) == pytest.approx(squares.mean(), abs=1e-12)
+    assert float(TERMS["ssd"](pair)) == pytest.approx(squares.sum(axis=(1, 2, 3)).mean(), abs=1e-12)
+    assert float(TERMS["ssd"](pair) / TERMS["mse"](pair)) == pytest.approx(12 * 9)
+
+
+def test_grad_l2_forward_of_the_specification():
+    # papers.md 1.4: 0.0625 for u_0 = 0.5 x_0 in 2-D.
+    assert float(grad_l2_forward(linear_field((12, 9), [[0.5, 0], [0, 0]]))) == pytest.approx(0.0625)
+    # Mean over the components of a field, too: in 3-D the same is a third of a third of 0.25.
+    matrix = [[0.5, 0, 0], [0, 0, 0], [0, 0, 0]]
+    assert float(grad_l2_forward(linear_field((6, 7, 8), matrix))) == pytest.approx(0.25 / 9)
+    assert float(grad_l2_forward(torch.full((2, 2, 8, 8), 3.0))) == 0
+
+
+@pytest.mark.parametrize("shape", [(2, 2, 7, 9), (1, 3, 5, 6, 7)])
+def test_grad_l2_forward_equals_numpy(shape):
+    field = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    expected = np.mean([np.square(np.diff(field.numpy(), axis=axis)).mean() for axis in range(2, field.ndim)])
+    assert float(grad_l2_forward(field)) == pytest.approx(expected, rel=1e-12)
+
+
+def test_smoothness_is_that_of_the_normalised_field():
+    ddf = linear_field((28, 15), [[0.5, 0], [0.2, 0.3]])
+    # u_norm = 2 u / (N - 1) with the side along which the component points.
+    rows, columns = 2 / 27, 2 / 14
+    squares = [(0.5 * rows) ** 2, (0.2 * columns) ** 2, (0.3 * columns) ** 2]
+    pair = Registered(torch.zeros(1), torch.zeros(1), torch.zeros(1), ddf)
+    found = float(TERMS["grad_l2_forward_normalised"](pair))
+    assert found == pytest.approx(((squares[0] + squares[1]) / 2 + squares[2] / 2) / 2)
+    # A field of half the image is 1 at the far end.
+    far = normalised_field(torch.full((1, 2, 28, 15), 13.5))
+    assert far[0, 0, 0, 0] == 1
+    assert float(far[0, 1, 0, 0]) == pytest.approx(13.5 / 7)
+
+
+def test_terms_apart_and_together():
+    warped, fixed = random_pair((2, 1, 8, 8))
+    pair = registered(warped, fixed)
+    pair = Registered(warped, fixed, warped, linear_field((8, 8), [[0.5, 0], [0, 0]]).expand(2, -1, -1, -1))
+    loss = build_loss({"mse": 2.0, "grad_l2_forward_normalised": 0.1})
+    terms = loss.terms(pair)
+    assert list(terms) == ["grad_l2_forward_normalised", "mse"]
+    assert float(terms["mse"]) == pytest.approx(float((warped - fixed).square().mean()))
+    assert float(loss(pair)) == pytest.approx(2 * float(terms["mse"]) + 0.1 * 0.0625 * (2 / 7) ** 2)
+    assert float(loss.total(terms)) == float(loss(pair))

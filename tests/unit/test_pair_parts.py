@@ -193,6 +193,14 @@ def test_rescaled_dicom_gets_a_type_that_holds_it(tmp_path, slope, intercept, ki
     np.testing.assert_allclose(image.pixels[0], noise(8, 12) * float(slope) + float(intercept))
 
 
+def test_min_max_is_that_of_training():
+    pixels = np.array([[3, 9], [5, 7]], np.uint8)
+    found, ends = scale(pixels, "min_max", "a")
+    np.testing.assert_allclose(found, [[0, 1], [1 / 3, 2 / 3]], rtol=1e-6)
+    assert ends == (3, 9)
+    assert not scale(np.full((4, 4), 7, np.uint8), "min_max", "a")[0].any()
+
+
 def test_percentiles_are_those_of_training():
     pixels = np.random.default_rng(2).gamma(2, 80, (64, 64)).astype(np.float32)
 

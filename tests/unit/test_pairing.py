@@ -169,9 +169,12 @@ def test_training_pool(subjects, roles, name):
     assert (pool["cluster"] == "c" + pool["id"]).all()
     assert set(pool["rule"]) == {name}
     # Two digits of 25 training images each.
-    assert (
-        pairs_in_pool(pool) == {"ordered_pairs_within_group": 1250, "ordered_distinct_pairs_within_group": 1200}[name]
-    )
+    expected = {
+        "ordered_pairs_within_group": 1250,
+        "ordered_distinct_pairs_within_group": 1200,
+        "each_image_once": 1250,
+    }
+    assert pairs_in_pool(pool) == expected[name]
 
 
 def test_groups_too_small(subjects):
@@ -384,3 +387,79 @@ def test_cycle_of_a_real_case(real):
     assert set(pairs["fixed"]) == {f"{pairs['group'][0]}_p20"}
     assert pairs["group"][0].startswith("SC-HF-I-5_s")
     assert [name[-2:] for name in pairs["moving"]] == ["20", *(f"{p:02d}" for p in range(1, 20))]
+
+
+PERMUTED = {"name": "permuted_partner"}
+
+
+def test_every_image_is_fixed_once_and_moving_once(subjects, roles):
+    pairs = frozen_pairs(subjects, roles, PERMUTED, 3)
+    group = subjects.set_index("id")["group"]
+    for digit, own in pairs.groupby("group"):
+        everyone = subjects.loc[(roles == "test") & (subjects["group"] == digit), "id"].tolist()
+        assert own["fixed"].tolist() == everyone
+        assert sorted(own["moving"]) == everyone
+        assert own["moving"].tolist() != everyone
+        assert set(own["moving"].map(group)) == {digit}
+    assert (pairs["cluster"] == "c" + pairs["moving"]).all()
+    assert pairs["pair_id"].is_unique
+    pd.testing.assert_frame_equal(pairs, frozen_pairs(subjects, roles, PERMUTED, 3))
+    assert not pairs.equals(frozen_pairs(subjects, roles, PERMUTED, 4))
+
+
+def test_permutations_are_uniform_and_an_image_may_meet_itself():
+    few = _subjects(n_train=6, n_test=3, groups=("7",))
+    roles = split_subjects(few, SIXTH)
+    counts: dict[str, int] = {}
+    for seed in range(600):
+        order = "".join(name[-1] for name in frozen_pairs(few, roles, PERMUTED, seed)["moving"])
+        counts[order] = counts.get(order, 0) + 1
+    # 100 expected of each of 6; chi-square with 5 degrees of freedom, 99.9 % quantile 20.5.
+    assert len(counts) == 6
+    assert sum((count - 100) ** 2 / 100 for count in counts.values()) < 20.5
+
+
+def test_a_limit_leaves_the_first_pairs(subjects, roles):
+    whole = frozen_pairs(subjects, roles, PERMUTED, 3)
+    some = frozen_pairs(subjects, roles, {**PERMUTED, "limit": 4}, 3)
+    pd.testing.assert_frame_equal(some, whole.groupby("group").head(4).reset_index(drop=True))
+    pd.testing.assert_frame_equal(whole, frozen_pairs(subjects, roles, {**PERMUTED, "limit": 999}, 3))
+    with pytest.raises(ReregisterError, match="permuted_partner needs a whole number of at least 1 as limit"):
+        frozen_pairs(subjects, roles, {**PERMUTED, "limit": 0}, 3)
+
+
+@pytest.mark.parametrize("rule", [PERMUTED, {"name": "random_pairs", "count": 8}, {"name": "one_fixed_per_group"}])
+def test_groups_that_are_paired(subjects, roles, rule):
+    pairs = frozen_pairs(subjects, roles, {**rule, "groups": ["7"]}, 3)
+    assert set(pairs["group"]) == {"7"}
+    if rule["name"] != "random_pairs":
+        whole = frozen_pairs(subjects, roles, rule, 3)
+        pd.testing.assert_frame_equal(pairs, whole[whole["group"] == "7"].reset_index(drop=True))
+    with pytest.raises(ReregisterError, match="Group 8 has no image in the split test; mend the split or the groups"):
+        frozen_pairs(subjects, roles, {**rule, "groups": ["7", "8"]}, 3)
+
+
+def test_validation_pairs_of_test_images():
+    # all_sevens: nothing is left for validation, and the test sevens stand in for it.
+    table = _subjects(n_train=60, n_test=40, groups=("7", "1", "4"))
+    rule = {"name": "group_of_train", "group": "7", "fraction": 0, "seed": 0, "test_groups": ["7", "1"]}
+    roles = split_subjects(table, rule)
+    assert frozen_pairs(table, roles, {**PERMUTED, "split": "validation"}, 1).empty
+    pairs = frozen_pairs(table, roles, {**PERMUTED, "split": "validation", "of": "test", "groups": ["7"]}, 1)
+    assert set(pairs["split"]) == {"validation"}
+    sevens = table.loc[(table["split"] == "test") & (table["group"] == "7"), "id"].tolist()
+    assert pairs["fixed"].tolist() == sevens
+    assert pairs["pair_id"].str.startswith("validation-7-").all()
+    tests = frozen_pairs(table, roles, {**PERMUTED, "groups": ["7", "1"]}, 1)
+    assert set(tests["group"]) == {"7", "1"}
+    assert tests["split"].unique().tolist() == ["test"]
+    # Both rules draw by themselves: another permutation.
+    assert tests.loc[tests["group"] == "7", "moving"].tolist() != pairs["moving"].tolist()
+    assert training_pool(table, roles, {"name": "each_image_once"})["id"].tolist() == table["id"][:60:3].tolist()
+
+
+def test_of_leaves_the_images_of_the_split_itself_out(subjects, roles):
+    pairs = frozen_pairs(subjects, roles, {**PERMUTED, "split": "validation", "of": "test"}, 1)
+    assert pairs["fixed"].str.startswith("test-").all()
+    own = frozen_pairs(subjects, roles, {**PERMUTED, "split": "validation", "of": "validation"}, 1)
+    pd.testing.assert_frame_equal(own, frozen_pairs(subjects, roles, {**PERMUTED, "split": "validation"}, 1))

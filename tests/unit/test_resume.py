@@ -6,10 +6,12 @@ import resource
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -20,7 +22,8 @@ from reregister.provenance.files import sha256_file
 from reregister.tables import write_frame
 from reregister.training.checkpoint import load_checkpoint
 from reregister.training.data import history_frame
-from reregister.training.loop import Schedule, Trainer, TrainingData, build_optimiser
+from reregister.training.loop import Trainer, TrainingData, build_optimiser
+from reregister.training.schedule import Schedule, make_schedule
 from reregister.weights import build_model, load_tensors, make_card, save_model, save_tensors
 
 ITERATIONS, EVERY = 12, 5
@@ -55,6 +58,22 @@ def make_trainer(report=lambda step, **values: None, build: Callable[[], nn.Modu
     return Trainer(model, build_loss({"ncc": 1.0}), blob_data(), schedule, optimiser, 3, CPU, report)
 
 
+# Twelve images in batches of 5: steps 1 to 3 are the first epoch, whose last batch holds two.
+BY_EPOCHS = {"epochs": 4, "batch": 5, "padding": "zeros", "log_every": 1, "precision": "bf16", "stop": None}
+VOXELMORPH = {"filters": 3, "output_norm": False, "dropout": 0.3}
+
+
+def make_epoch_trainer(report=lambda step, **values: None, **more) -> Trainer:
+    """A network with dropout, trained by epochs in bf16, with a row of the history for each step."""
+    torch.manual_seed(3)
+    model = build_model("mnist_voxelmorph", VOXELMORPH)
+    data = replace(blob_data(), each_once=True)
+    schedule = make_schedule({**BY_EPOCHS, **more}, len(data.pool), True)
+    optimiser = build_optimiser(model, {"name": "adam", "lr": 0.01})
+    loss = build_loss({"mse": 1.0, "grad_l2_forward_normalised": 0.1})
+    return Trainer(model, loss, data, schedule, optimiser, 3, CPU, report)
+
+
 def kill_at_checkpoint(number: int) -> None:
     """Die while the checkpoint of that number is written: its data are there, its name is not."""
     replace, done = os.replace, [0]
@@ -68,7 +87,7 @@ def kill_at_checkpoint(number: int) -> None:
     os.replace = dying
 
 
-def train(folder: Path, how: str, when: int) -> None:
+def train(folder: Path, how: str, when: int, epochs: bool = False) -> None:
     """A job's work: train, resuming where there is a checkpoint, and write weights and history."""
     torch.set_num_threads(1)
 
@@ -81,18 +100,18 @@ def train(folder: Path, how: str, when: int) -> None:
 
     if how == "saving":
         kill_at_checkpoint(when)
-    trainer = make_trainer(report)
+    trainer = make_epoch_trainer(report) if epochs else make_trainer(report)
     history, resumed = trainer.run(folder / "checkpoint.safetensors")
     card = make_card(trainer.model, "dirnet", PARAMS, "0" * 64, "blobs", (1, 28, 28))
     save_model(folder / "model.safetensors", folder / "model.md", trainer.model, card)
-    write_frame(folder / "history.csv", history_frame(history, "dirnet", "all", 3))
+    write_frame(folder / "history.csv", history_frame(history, "dirnet", "all", 3, trainer.schedule.steps_per_epoch))
     (folder / "resumed").write_text(str(resumed))
 
 
-def job(folder: Path, how: str = "", when: int = 0) -> int:
+def job(folder: Path, how: str = "", when: int = 0, epochs: bool = False) -> int:
     """Exit status of one run in `folder`; negative where a signal killed it."""
     folder.mkdir(exist_ok=True)
-    process = PROCESSES.Process(target=train, args=(folder, how, when))
+    process = PROCESSES.Process(target=train, args=(folder, how, when, epochs))
     process.start()
     process.join(60)
     assert process.exitcode is not None
@@ -204,6 +223,76 @@ def test_the_networks_own_random_numbers_go_on_too(tmp_path, stop):
     assert resumed.run(path)[0] == history
     for name, tensor in whole.model.state_dict().items():
         assert torch.equal(tensor, resumed.model.state_dict()[name])
+
+
+@pytest.fixture(scope="module")
+def whole_epochs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("epochs")
+    assert job(folder, epochs=True) == 0
+    history = pd.read_csv(folder / "history.csv")
+    assert history["step"].tolist() == list(range(13))
+    assert history.loc[history["validation_loss"].notna(), "epoch"].tolist() == [0, 1, 2, 3, 4]
+    return digests(folder)
+
+
+@pytest.mark.parametrize(
+    ("how", "when", "status", "taken_up"),
+    [
+        ("SIGKILL", 2, -9, None),
+        # At the end of an epoch, within one, and after the last.
+        ("SIGKILL", 3, -9, 3),
+        ("SIGKILL", 7, -9, 6),
+        ("SIGKILL", 12, -9, 12),
+        ("saving", 2, -9, 3),
+        ("SIGTERM", 2, 143, 3),
+        ("SIGTERM", 4, 143, 5),
+        ("SIGTERM", 11, 143, 12),
+    ],
+)
+def test_training_by_epochs_that_is_stopped_and_resumed(tmp_path, whole_epochs, how, when, status, taken_up):
+    assert job(tmp_path, how, when, epochs=True) == status
+    assert job(tmp_path, epochs=True) == 0
+    assert (tmp_path / "resumed").read_text() == str(taken_up)
+    assert digests(tmp_path) == whole_epochs
+
+
+def rising(trainer: Trainer) -> Trainer:
+    """The same run with validation losses that rise from the third epoch on."""
+    values = iter([5.0, 4.0, 3.0, 3.5, 4.0])
+    trainer._validated = lambda: {"validation_loss": next(values)}
+    return trainer
+
+
+def test_a_run_that_ended_early_has_nothing_left_to_train(tmp_path):
+    stop = {"at_least": 2, "when": "validation_rises"}
+    first = rising(make_epoch_trainer(stop=stop, log_every=None))
+    path = tmp_path / "c.safetensors"
+    history, _ = first.run(path)
+    assert [row["step"] for row in history] == [0, 3, 6, 9]
+    assert [row.get("end") for row in history] == [None, None, None, "validation_rises"]
+    # Killed after its last checkpoint: the weights are there and stay what they are.
+    again = make_epoch_trainer(stop=stop, log_every=None)
+    again.step = lambda number: pytest.fail("there is nothing left to train")
+    assert again.run(path) == (history, 9)
+    for name, tensor in first.model.state_dict().items():
+        assert torch.equal(tensor, again.model.state_dict()[name])
+
+
+@pytest.mark.parametrize("last", [4, 7, 8])
+def test_the_rule_to_stop_sees_what_was_validated_before_an_interruption(tmp_path, last):
+    stop, path = {"at_least": 2, "when": "validation_rises"}, tmp_path / "c.safetensors"
+    expected, _ = rising(make_epoch_trainer(stop=stop)).run(tmp_path / "whole.safetensors")
+
+    def report(step: int, **values: float) -> None:
+        if step == last:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(SystemExit):
+        rising(make_epoch_trainer(report, stop=stop)).run(path)
+    resumed = rising(make_epoch_trainer(stop=stop))
+    values = iter([3.0, 3.5] if last == 4 else [3.5])
+    resumed._validated = lambda: {"validation_loss": next(values)}
+    assert resumed.run(path)[0] == expected
 
 
 def test_handler_of_sigterm_is_put_back(tmp_path):

@@ -40,7 +40,7 @@ def test_official_roles_are_the_datasets_own(subjects):
 
 
 def test_unknown_rules_are_named(subjects):
-    with pytest.raises(ReregisterError, match="'lst_of_train' is unknown; allowed are last_of_train, official"):
+    with pytest.raises(ReregisterError, match="'lst_of_train' is unknown; allowed are last_of_train, official, "):
         split_subjects(subjects, {"name": "lst_of_train"})
 
 
@@ -93,3 +93,63 @@ def test_numbers_in_a_list_are_names():
 def test_bad_lists(subjects, lists, words):
     with pytest.raises(ReregisterError, match=words):
         split_subjects(subjects, SIXTH, lists)
+
+
+SEVENS = {"name": "group_of_train", "group": "7", "fraction": "1/5", "seed": 7, "test_groups": ["7", "1", "4", "6"]}
+
+
+@pytest.fixture
+def digits():
+    """As many sevens as MNIST has for training, some others, and test images of four digits; an index of its own."""
+    train = ["7"] * 6265 + ["1", "4"] * 50
+    test = ["7"] * 1028 + ["1"] * 1135 + ["4"] * 982 + ["6"] * 958 + ["0"] * 20
+    table = pd.DataFrame({"group": train + test, "split": ["train"] * len(train) + ["test"] * len(test)})
+    table = table.sample(frac=1, random_state=0).reset_index(drop=True)
+    table["id"] = table["cluster"] = [f"image-{row:05d}" for row in range(len(table))]
+    return table.set_index(pd.Index(range(7, 7 + len(table))))
+
+
+def test_sevens_are_split_four_to_one(digits):
+    roles = split_subjects(digits, SEVENS)
+    assert roles.index.equals(digits.index)
+    counts = digits.assign(role=roles).groupby(["role", "group"]).size().to_dict()
+    assert counts[("train", "7")] == 5012
+    assert counts[("validation", "7")] == 1253
+    assert [counts[("test", digit)] for digit in ("7", "1", "4", "6")] == [1028, 1135, 982, 958]
+    assert {key for key in counts if key[0]} == {("train", "7"), ("validation", "7"), *(("test", d) for d in "7146")}
+    assert set(digits.loc[roles == "test", "split"]) == {"test"}
+    assert set(digits.loc[roles.isin(["train", "validation"]), "split"]) == {"train"}
+
+
+def test_the_seed_chooses_which(digits):
+    first, again, other = (split_subjects(digits, {**SEVENS, "seed": seed}) for seed in (7, 7, 8))
+    assert first.equals(again)
+    differ = ((first == "validation") & (other == "validation")).sum()
+    assert 200 < differ < 300  # a fifth of a fifth of 6,265
+    places = digits.index[first == "validation"]
+    assert abs(places.to_numpy().mean() - digits.index.to_numpy().mean()) < 300  # from all over the file
+
+
+def test_all_sevens_for_training(digits):
+    for fraction in (0, "0", 0.0):
+        roles = split_subjects(digits, {**SEVENS, "fraction": fraction})
+        assert roles.value_counts().to_dict()["train"] == 6265
+        assert "validation" not in set(roles)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"fraction": "1"}, "needs a fraction from 0 to below 1"),
+        ({"fraction": "-1/5"}, "needs a fraction from 0 to below 1"),
+        ({"fraction": None}, "needs a fraction from 0 to below 1"),
+        ({"seed": None}, "needs a seed from 0, not None"),
+        ({"seed": True}, "needs a seed from 0, not True"),
+        ({"group": "seven"}, "names the group 'seven', which the data do not have"),
+        ({"test_groups": ["7", "9"]}, "names the group '9'"),
+        ({"test_groups": []}, "needs test_groups"),
+    ],
+)
+def test_bad_group_of_train(digits, change, words):
+    with pytest.raises(ReregisterError, match=words):
+        split_subjects(digits, {**SEVENS, **change})

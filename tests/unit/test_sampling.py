@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy import stats
 
-from reregister.training.sampling import PairSampler
+from reregister.training.sampling import EpochSampler, PairSampler
 
 GROUPS = ["b", "a", "c", "b", "a", "b", "a", "b", "c", "b"]  # five of b, three of a, two of c
 
@@ -87,3 +87,83 @@ def test_large_pool_reaches_its_last_image():
 def test_empty_pool():
     with pytest.raises(ValueError, match="pool of training images is empty"):
         PairSampler([], 0)
+
+
+def epoch(sampler: EpochSampler, batch: int, images: int) -> tuple[list[int], list[int]]:
+    """Moving and fixed images of one epoch, in the order in which they are drawn."""
+    moving: list[int] = []
+    fixed: list[int] = []
+    while len(fixed) < images:
+        for images_of, side in zip(sampler.draw(batch), (moving, fixed), strict=True):
+            side += images_of.tolist()
+    return moving, fixed
+
+
+@pytest.mark.parametrize("batch", [1, 3, 4, 10, 64])
+def test_an_epoch_has_each_image_once_as_the_fixed_one(batch):
+    sampler = EpochSampler(GROUPS, 0)
+    orders = []
+    for _ in range(4):
+        moving, fixed = epoch(sampler, batch, len(GROUPS))
+        assert sorted(fixed) == list(range(len(GROUPS)))
+        assert [GROUPS[m] for m in moving] == [GROUPS[f] for f in fixed]
+        orders.append(tuple(fixed))
+    assert len(set(orders)) == 4
+
+
+def test_epochs_do_not_depend_on_the_batch():
+    first, second = ([epoch(EpochSampler(GROUPS, 5), batch, 10) for _ in range(1)] for batch in (3, 7))
+    assert first == second
+    assert epoch(EpochSampler(GROUPS, 6), 3, 10) != first[0]
+
+
+def test_the_last_batch_of_an_epoch_has_what_is_left():
+    sampler = EpochSampler(["7"] * 10, 0)
+    assert [len(sampler.draw(4)[1]) for _ in range(6)] == [4, 4, 2, 4, 4, 2]
+    # 5,012 = 28 x 179: the paper's epoch has no remainder.
+    sampler = EpochSampler(["7"] * 5012, 0)
+    assert {len(sampler.draw(179)[0]) for _ in range(28)} == {179}
+
+
+def test_partners_are_uniform_with_replacement_and_may_be_the_image_itself():
+    sampler, counts = EpochSampler(GROUPS, 2), {}
+    for _ in range(2000):
+        for pair in zip(*epoch(sampler, 10, 10), strict=True):
+            counts[pair] = counts.get(pair, 0) + 1
+    for group, size in (("b", 5), ("a", 3), ("c", 2)):
+        of_group = {pair: count for pair, count in counts.items() if GROUPS[pair[0]] == group}
+        assert len(of_group) == size * size
+        assert stats.chisquare(list(of_group.values())).pvalue > 0.01
+    moving, _ = epoch(EpochSampler(["7"] * 200, 1), 200, 200)
+    # Drawn with replacement, 200 of 200 leave about 1/e out; a permutation would leave none.
+    assert 100 < len(set(moving)) < 150
+
+
+@pytest.mark.parametrize("draws", [0, 1, 3, 4, 7, 8])
+def test_saved_epoch_goes_on_identically(draws):
+    sampler = EpochSampler(GROUPS, 0)
+    for _ in range(draws):
+        sampler.draw(3)
+    state = sampler.get_state()
+    expected = drawn_batches(sampler, 9)
+    other = EpochSampler(GROUPS, 99)
+    other.draw(3)
+    other.set_state(state)
+    assert drawn_batches(other, 9) == expected
+    assert torch.equal(state[:-8], torch.Generator().manual_seed(0).get_state()) == (draws <= 4)
+
+
+def drawn_batches(sampler: EpochSampler, times: int) -> list[list[list[int]]]:
+    return [[side.tolist() for side in sampler.draw(3)] for _ in range(times)]
+
+
+def test_state_of_another_sampler_is_refused():
+    with pytest.raises(RuntimeError):
+        EpochSampler(GROUPS, 0).set_state(PairSampler(GROUPS, 0).get_state())
+    with pytest.raises(RuntimeError):
+        PairSampler(GROUPS, 0).set_state(EpochSampler(GROUPS, 0).get_state())
+
+
+def test_empty_pool_has_no_epoch():
+    with pytest.raises(ValueError, match="pool of training images is empty"):
+        EpochSampler([], 0)

@@ -101,8 +101,10 @@ def test_every_paper_is_valid_at_every_scale(paper: str, scale: str) -> None:
     for name, experiment in settings.papers[paper]["experiments"].items():
         for method in settings.trained(paper, name):
             training = settings.training(paper, name, method)
-            assert isinstance(training["iterations"], int)
-            assert training["iterations"] % training["validate_every"] == 0
+            if "epochs" in training:
+                assert experiment["pairs"]["training"]["name"] == "each_image_once"
+            else:
+                assert training["iterations"] % training["validate_every"] == 0
             model = experiment["methods"][method]["model"]
             assert build_model(model["name"], model["params"])
         assert "identity" in experiment["methods"]
@@ -262,7 +264,10 @@ def test_a_method_can_be_added_on_the_command_line() -> None:
             "--config: key seeds is 3; allowed is null, for each experiment's own seeds; or a list of integers",
         ),
         ({"publishable": "perhaps"}, '--config: key publishable is "perhaps"; allowed is a value of type boolean'),
-        ({"papers": {"dirnat": {}}}, "--config: key papers names dirnat, which is not known; allowed is one of dirnet"),
+        (
+            {"papers": {"dirnat": {}}},
+            "--config: key papers names dirnat, which is not known; allowed is one of deep_prior, dirnet, mnist_",
+        ),
         (
             {"papers": dirnet(training={"batch": "0"})},
             "--config papers.dirnet: key experiments.mnist.training.batch is 0;",
@@ -284,7 +289,7 @@ def test_a_method_can_be_added_on_the_command_line() -> None:
         ({"split": {"scd": {"train": ["a"], "test": ["b"], "tset": []}}}, "--config: key split.scd.tset is not known"),
         (
             {"only": {"dirnat": {"scd": []}}},
-            "--config: key only names dirnat, which is not known; allowed is one of dir",
+            "--config: key only names dirnat, which is not known; allowed is one of deep_prior, dir",
         ),
         (
             {"only": {"dirnet": {"sdc": []}}},
@@ -373,8 +378,8 @@ def test_equal_keys_of_a_file_are_refused(project: Path, name: str) -> None:
         ),
         ("training.parts", ["0", "a_b"], ['training.parts.1 is "a_b"', "text that matches"]),
         ("split.name", "first_of_train", ['split.name is "first_of_train"', "last_of_train"]),
-        ("pairs.test.limti", 8, ["pairs.test.limti is not known", "limit, mark, marks, name, per_cluster"]),
-        ("training.loss", {"mse": 1}, ["training.loss.mse has a name that cannot stand there", "ncc"]),
+        ("pairs.test.limti", 8, ["pairs.test.limti is not known", "limit, mark, marks, name"]),
+        ("training.loss", {"mes": 1}, ["training.loss.mes has a name that cannot stand there", "ncc"]),
         ("seeds", [0, 0], ["experiments.mnist.seeds is [0, 0]", "without repetitions"]),
     ],
 )
@@ -515,3 +520,71 @@ def test_the_config_given_is_left_as_it_was() -> None:
     before, overrides = dict(config), {"seeds": ["1"], "papers": dirnet(seeds=["1"])}
     Settings(PROJECT, config, overrides)
     assert (config, overrides) == (before, {"seeds": ["1"], "papers": dirnet(seeds=["1"])})
+
+
+def searched(project: Path, grid: Any, **exhibit: Any) -> None:
+    """Put a grid of DIRNets into the experiment mnist of a copy of the project."""
+    path = project / "config" / "papers" / "dirnet.yaml"
+    model = {"name": "dirnet", "params": {"poolings": 2, "kernels": 4}}
+    method = {"label": "", "tool": "network", "model": model, "grid": grid}
+    edit(path, "experiments.mnist.methods.grid", method)
+    for key, value in exhibit.items():
+        edit(path, f"exhibits.tableS3_mnist_times.{key}", value)
+
+
+def test_a_grid_is_expanded_before_anything_else_sees_it(project: Path) -> None:
+    searched(project, {"optimiser.lr": {"smoke": [0.1], "demo": [0.1, 1e-3], "full": [0.1, 0.01, 1e-3]}})
+    names = ["grid_lr0p1", "grid_lr0p001"]
+    settings = make(project)
+    found = settings.methods("dirnet", "mnist")
+    # The copy of the project is written with its keys in order, identity behind the grid.
+    assert found[-3:] == [*names, "identity"]
+    assert "grid" not in found
+    assert settings.trained("dirnet", "mnist") == ["dirnet_bl", *names]
+    own = settings.training("dirnet", "mnist", "grid_lr0p001")
+    assert own["optimiser"] == {**settings.training("dirnet", "mnist", "dirnet_bl")["optimiser"], "lr": 0.001}
+    assert settings.experiment("dirnet", "mnist")["methods"]["grid_lr0p1"]["label"] == "lr 0.1"
+    assert [len(make(project, scale=scale).methods("dirnet", "mnist")) - len(found) for scale in SCALES] == [-1, 0, 1]
+    size = make(project, papers=dirnet(methods={"grid": {"grid": {"optimiser.lr": "[1, 2, 3, 4]"}}}))
+    assert size.methods("dirnet", "mnist")[-2] == "grid_lr4"
+    off = make(project, papers=dirnet(methods={"grid": {"grid": "null"}}))
+    assert set(found) - set(off.methods("dirnet", "mnist")) == set(names)
+
+
+def test_an_exhibit_and_a_part_may_name_a_grid(project: Path) -> None:
+    searched(project, {"optimiser.lr": [0.1, 0.01]}, methods=["dirnet_bl", "grid"])
+    exhibits = make(project).papers["dirnet"]["exhibits"]
+    assert exhibits["tableS3_mnist_times"]["methods"] == ["dirnet_bl", "grid_lr0p1", "grid_lr0p01"]
+    part = make(project, only={"dirnet": {"mnist": ["grid"]}})
+    assert sorted(part.methods("dirnet", "mnist")) == ["grid_lr0p01", "grid_lr0p1", "identity"]
+    one = make(project, only={"dirnet": {"mnist": ["grid_lr0p01"]}})
+    assert sorted(one.methods("dirnet", "mnist")) == ["grid_lr0p01", "identity"]
+
+
+@pytest.mark.parametrize(
+    ("grid", "words"),
+    [
+        ({"optimiser.lr": [0]}, "experiments.mnist.methods.grid.grid"),
+        ({"optimiser.lr": []}, "experiments.mnist.methods.grid.grid"),
+        ({"optimiser.speed": [1]}, "experiments.mnist.methods.grid.grid"),
+        ({}, "experiments.mnist.methods.grid.grid"),
+    ],
+)
+def test_a_grid_of_wrong_values(project: Path, grid: Any, words: str) -> None:
+    searched(project, grid)
+    assert words in refused(project)
+
+
+def test_a_training_goes_by_steps_or_by_epochs(project: Path) -> None:
+    path = project / "config" / "papers" / "dirnet.yaml"
+    edit(path, "experiments.mnist.training.epochs", 5)
+    assert "iterations and validate_every, for a training by steps; or epochs alone" in refused(project)
+    edit(path, "experiments.mnist.training.-iterations", None)
+    assert "epochs alone, for a training by epochs" in refused(project)
+    edit(path, "experiments.mnist.training.-validate_every", None)
+    training = make(project).training("dirnet", "mnist", "dirnet_bl")
+    assert training["epochs"] == 5
+    assert "iterations" not in training
+    assert (training["stop"], training["log_every"], training["precision"]) == (None, None, "fp32")
+    edit(path, "experiments.mnist.training.precision", "fp16")
+    assert "allowed is one of fp32, bf16" in refused(project)

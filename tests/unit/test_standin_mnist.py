@@ -9,7 +9,7 @@ from reregister.data.phantoms.digits import CROSSBAR, template
 from reregister.data.phantoms.velocity import Deformations, VelocityFields, pixel_grid
 from reregister.data.readers.mnist import FILES, ORIGINAL, read
 from reregister.data.roles import split_subjects
-from reregister.data.standins.mnist import truth_ddf, write
+from reregister.data.standins.mnist import kinds, truth_ddf, write
 from reregister.errors import ReregisterError
 from reregister.provenance.files import sha256_file
 
@@ -100,6 +100,27 @@ def test_crossbars(standin):
     assert set(label[variant == CROSSBAR]) == {7}
     assert (variant[label == 7] == CROSSBAR).mean() == pytest.approx(1 / 3, abs=0.05)
     assert images[variant == CROSSBAR].mean() > 1.08 * images[(label == 7) & (variant == 0)].mean()
+
+
+def test_kinds_of_sevens(standin):
+    _, subjects, truth, _ = standin
+    with np.load(truth) as file:
+        expected = np.where(file["variant"] == CROSSBAR, "crossbar", "plain")
+        expected[file["label"] != 7] = ""
+    order = np.random.default_rng(0).permutation(len(subjects))[:200]
+    found = kinds(truth, subjects["id"].iloc[order])
+    assert found == expected[order].tolist()
+    assert set(found) == {"", "plain", "crossbar"}
+    assert all(type(kind) is str for kind in found)
+    assert kinds(truth, []) == []
+
+
+def test_kinds_of_what_is_not_there(standin, tmp_path):
+    _, _, truth, _ = standin
+    with pytest.raises(ReregisterError, match="has no image with the id 'train-99999'"):
+        kinds(truth, ["train-99999"])
+    with pytest.raises(ReregisterError, match="cannot be read as MNIST truth"):
+        kinds(tmp_path / "none.npz", ["train-00000"])
 
 
 def test_pairs_without_truth_are_flagged(standin, pairs):

@@ -1,5 +1,7 @@
 """The training loop and its data on small images of blobs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,8 +15,9 @@ from reregister.tables import read_frame, write_frame
 from reregister.training import data as data_module
 from reregister.training import loop as loop_module
 from reregister.training.data import history_frame, training_data
-from reregister.training.loop import Schedule, Trainer, TrainingData, build_optimiser
+from reregister.training.loop import Trainer, TrainingData, build_optimiser
 from reregister.training.sampling import PairSampler
+from reregister.training.schedule import Schedule, make_schedule
 from reregister.transforms.warp import warp
 
 CPU = torch.device("cpu")
@@ -317,3 +320,77 @@ def test_optimiser_takes_its_settings():
 def test_unknown_optimiser():
     with pytest.raises(ReregisterError, match="'sgd' is not known; known is adam"):
         build_optimiser(DIRNet(), {"name": "sgd", "lr": 0.1})
+
+
+def epoch_trainer(data: TrainingData, stop: bool = False, **more) -> Trainer:
+    torch.manual_seed(0)
+    model = DIRNet(poolings=2, kernels=6)
+    rule = {"at_least": 2, "when": "validation_rises"} if stop else None
+    values = {"epochs": 3, "batch": 10, "padding": "border", "stop": rule, **more}
+    schedule = make_schedule(values, len(data.pool), True)
+    loss = build_loss({"mse": 1.0, "grad_l2_forward_normalised": 0.5})
+    return Trainer(model, loss, data, schedule, build_optimiser(model, ADAM), 0, CPU)
+
+
+def test_history_of_a_training_by_epochs_has_every_batch_and_term(tmp_path):
+    data = replace(blob_data(24), each_once=True)
+    trainer = epoch_trainer(data, log_every=1)
+    losses, sizes, step, register = [], [], trainer.step, loop_module._register
+    trainer.step = lambda number: losses.append(step(number)) or losses[-1]
+    loop_module._register = lambda model, moving, *more: (
+        sizes.append((model.training, len(moving))) or register(model, moving, *more)
+    )
+    try:
+        history, _ = trainer.run(tmp_path / "c.safetensors")
+    finally:
+        loop_module._register = register
+    # 24 images in batches of 10: each image once, the last four in a batch of their own.
+    assert [size for training, size in sizes if training] == [10, 10, 4] * 3
+    frame = history_frame(history, "net", "7", 2, trainer.schedule.steps_per_epoch)
+    assert list(frame.columns) == [
+        *("method", "part", "seed", "step", "train_loss", "validation_loss"),
+        *("validation_grad_l2_forward_normalised", "validation_mse", "epoch", "end"),
+    ]
+    assert frame["step"].tolist() == list(range(10))
+    assert frame["train_loss"].tolist()[1:] == losses
+    assert frame["end"].tolist() == [""] * 9 + ["epochs"]
+    ends = frame[frame["validation_loss"].notna()]
+    assert ends["epoch"].tolist() == [0, 1, 2, 3]
+    total = ends["validation_mse"] + 0.5 * ends["validation_grad_l2_forward_normalised"]
+    np.testing.assert_allclose(ends["validation_loss"], total, rtol=1e-6)
+    assert (ends["validation_grad_l2_forward_normalised"][1:] > 0).all()
+    assert trainer.validate() == ends["validation_loss"].iloc[-1]
+
+
+def test_an_epochs_row_is_the_mean_of_its_batches(tmp_path):
+    data = replace(blob_data(24), each_once=True)
+    every, last = (epoch_trainer(data, log_every=log).run(tmp_path / f"{log}.safetensors")[0] for log in (1, None))
+    assert [row["step"] for row in last] == [0, 3, 6, 9]
+    means = [np.mean([row["train_loss"] for row in every[start : start + 3]]) for start in (1, 4, 7)]
+    assert [row["train_loss"] for row in last[1:]] == means
+
+
+def test_training_ends_after_the_epoch_in_which_the_validation_loss_rises(tmp_path):
+    data = replace(blob_data(24), each_once=True)
+    trainer = epoch_trainer(data, stop=True, epochs=9)
+    values = iter([1.0, 2.0, 3.0, 0.0])
+    trainer._validated = lambda: {"validation_loss": next(values)}
+    reports = []
+    trainer.report = lambda step, **more: reports.append(step)
+    history, _ = trainer.run(tmp_path / "c.safetensors")
+    # The first rise is in epoch 1, before the two that are trained in any case.
+    assert history[-1]["step"] == reports[-1] == 6
+    assert history[-1]["end"] == "validation_rises"
+    weights = state(trainer)
+    assert not torch.equal(weights["regressor.0.0.weight"], state(epoch_trainer(data))["regressor.0.0.weight"])
+
+
+def test_the_pools_rule_decides_how_pairs_are_drawn(store, tmp_path):
+    for rule, each_once, distinct in (
+        ("each_image_once", True, False),
+        ("ordered_pairs_within_group", False, False),
+        ("ordered_distinct_pairs_within_group", False, True),
+    ):
+        write_frame(tmp_path / "own.csv", read_frame(tmp_path / "pool.csv").assign(rule=rule))
+        found = training_data(store, tmp_path / "pairs.csv", tmp_path / "own.csv", "all")
+        assert (found.each_once, found.distinct) == (each_once, distinct)

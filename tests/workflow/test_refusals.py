@@ -57,7 +57,7 @@ def test_folder_of_other_data_is_refused(smoke: Workflow) -> None:
 
 def test_dry_run_from_another_folder(fresh: Fresh) -> None:
     planned = fresh().planned("papers", "--config", "scale=smoke")
-    assert planned["train_model"] == 26
+    assert planned["train_model"] == 33
     assert planned["make_standin_mnist"] == 1
 
 
@@ -112,9 +112,7 @@ def test_a_part_of_the_real_cases_is_taken_unpacked(fresh: Fresh, samples: Path)
     split = "split={scd: {train: [SC-HF-I-1], test: [SC-HF-I-5, SC-HF-I-2]}}"
     pairs = "results/smoke/dirnet/pairs/scd.csv"
     only = "only={dirnet: {scd: [dirnet_c1]}}"
-    workflow.snakemake(
-        pairs, "--config", "scale=smoke", f"data={{scd: {samples / 'scd'}}}", split, only, _EVERY_SLICE
-    )
+    workflow.snakemake(pairs, "--config", "scale=smoke", f"data={{scd: {samples / 'scd'}}}", split, only, _EVERY_SLICE)
     source = (workflow.folder / "results/smoke/data/scd/source.csv").read_text(encoding="utf-8").splitlines()
     assert all(line.endswith("subset 3/45") for line in source[1:])
     log = (workflow.folder / "results/smoke/dirnet/logs/pair_images/scd.log").read_text(encoding="utf-8")
@@ -126,7 +124,7 @@ def test_a_part_of_the_real_cases_is_taken_unpacked(fresh: Fresh, samples: Path)
 
 def test_a_part_of_a_paper_plans_nothing_else(fresh: Fresh) -> None:
     only = "only={dirnet: {scd: [elastix_bspline, dirnet_c1], scd_cycle: []}}"
-    planned = fresh().planned("papers", "--config", "scale=smoke", "seeds=[0]", only)
+    planned = fresh().planned("dirnet", "--config", "scale=smoke", "seeds=[0]", only)
     assert planned["train_model"] == 1
     assert planned["run_baseline"] == 3
     assert "make_standin_mnist" not in planned

@@ -115,9 +115,10 @@ def test_nothing_is_left_to_do(smoke: Workflow) -> None:
     assert "Nothing to be done" in smoke.snakemake("-n", "papers", "--config", "scale=smoke").stdout
 
 
-def test_report_shows_every_exhibit_and_the_origin_of_the_data(run: Path) -> None:
-    page = (run / "report" / "dirnet.html").read_text(encoding="utf-8")
-    manifest = json.loads((run / "receipts" / "dirnet" / "manifest.json").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("paper", ["dirnet", "mnist_voxelmorph", "deep_prior"])
+def test_report_shows_every_exhibit_and_the_origin_of_the_data(run: Path, paper: str) -> None:
+    page = (run / "report" / f"{paper}.html").read_text(encoding="utf-8")
+    manifest = json.loads((run / "receipts" / paper / "manifest.json").read_text(encoding="utf-8"))
     rules = ("plot_figure", "plot_gallery", "make_table")
     exhibits = [Path(name).stem for name in manifest["receipts"] if name.split("/")[-2] in rules]
     assert len(exhibits) >= 9

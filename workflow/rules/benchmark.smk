@@ -24,7 +24,7 @@ rule measure_speed:
         elastix=_DIGITS["methods"]["elastix_bspline"]["settings"],
         plan=plan_config(SETTINGS.config),
         determinism=SETTINGS.config["determinism"],
-        code=code_of("measure_speed", ("models", "dirnet")),
+        code=code_of("measure_speed", ("models", "dirnet"), ("models", "skip_net")),
         env=env_of("benchmark"),
     script:
         "../../scripts/measure_speed.py"

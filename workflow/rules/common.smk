@@ -71,6 +71,10 @@ def training_of(wildcards):
     return SETTINGS.training(wildcards.paper, wildcards.experiment, wildcards.method)
 
 
+def fitting_of(wildcards):
+    return SETTINGS.fitting(wildcards.paper, wildcards.experiment)
+
+
 def store_of(wildcards):
     return PLAN.store(dataset_of(wildcards))
 

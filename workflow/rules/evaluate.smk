@@ -23,7 +23,9 @@ rule evaluate_registration:
         mem_mb=2500,
         runtime=60,
     params:
-        padding=lambda wildcards: experiment_of(wildcards)["training"]["padding"],
+        padding=lambda wildcards: fitting_of(wildcards)["padding"],
+        examples_by_group=lambda wildcards: experiment_of(wildcards)["examples_by_group"],
+        score_labels=lambda wildcards: experiment_of(wildcards)["score_labels"],
         interpolation=lambda wildcards: experiment_of(wildcards)["label_interpolation"],
         seeds=lambda wildcards: SETTINGS.seeds(**wildcards),
         sequence=lambda wildcards: experiment_of(wildcards)["pairs"]["test"]["name"] == "cycle",

@@ -63,3 +63,41 @@ rule run_baseline:
         env=lambda wildcards: env_of(tool_of(wildcards)),
     script:
         "../../scripts/run_baseline.py"
+
+
+rule run_prior:
+    input:
+        unpack(store_of),
+        pairs="<results>/{paper}/pairs/{experiment}.csv",
+    output:
+        fields="<results>/{paper}/fields/{experiment}/{method}.npy",
+        timing="<results>/{paper}/fields/{experiment}/{method}.timing.csv",
+        traces="<results>/{paper}/fields/{experiment}/{method}.traces.csv",
+        card="<results>/{paper}/models/{experiment}/{method}.card.md",
+        receipt="<results>/receipts/{paper}/run_prior/{experiment}/{method}.json",
+    log:
+        "<results>/{paper}/logs/run_prior/{experiment}/{method}.log",
+    benchmark:
+        "<results>/{paper}/benchmarks/run_prior/{experiment}/{method}.tsv"
+    wildcard_constraints:
+        method=one_of(SETTINGS.all_methods("prior")),
+    conda:
+        "../../envs/torch.yaml"
+    # So many pairs run side by side, on one thread each: their number moves no result.
+    threads: lambda wildcards: fitting_of(wildcards)["threads"]
+    resources:
+        mem_mb=lambda wildcards: fitting_of(wildcards)["mem_mb"],
+        runtime=lambda wildcards: fitting_of(wildcards)["runtime"],
+        gpu=gpus,
+    params:
+        model=lambda wildcards: method_of(wildcards)["model"],
+        settings=lambda wildcards: {
+            **method_of(wildcards)["settings"],
+            "padding": fitting_of(wildcards)["padding"],
+        },
+        device=SETTINGS.config["device"],
+        determinism=SETTINGS.config["determinism"],
+        code=lambda wildcards: code_of("run_prior", ("models", method_of(wildcards)["model"]["name"])),
+        env=env_of("torch"),
+    script:
+        "../../scripts/run_prior.py"

@@ -25,7 +25,9 @@ rule train_model:
     params:
         model=lambda wildcards: method_of(wildcards)["model"],
         schedule=lambda wildcards: {
-            key: training_of(wildcards)[key] for key in ("iterations", "batch", "validate_every", "padding")
+            key: value
+            for key, value in training_of(wildcards).items()
+            if key in ("iterations", "validate_every", "epochs", "stop", "log_every", "batch", "padding", "precision")
         },
         optimiser=lambda wildcards: training_of(wildcards)["optimiser"],
         loss=lambda wildcards: training_of(wildcards)["loss"],

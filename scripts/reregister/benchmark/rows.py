@@ -11,12 +11,14 @@ NOT_MEASURED = "not measured"
 
 @dataclass(frozen=True)
 class Effort:
-    """How often each thing is measured; the defaults take about two minutes on two cores.
+    """How often each thing is measured; the defaults take some three minutes on two cores.
 
     steps: training steps of 28 x 28. fields_28, fields_256: B-spline fields of each form. images: synthetic digits, as
     many pairs. slices: synthetic cardiac ones (45 at most), with two pairs each. rounds: passes over all pairs with each
-    method. processes, cardiac_steps: processes with each allocator and the steps in each. plans: dry runs. One tenth
-    more, and at least one, comes before and is not counted.
+    method. processes, cardiac_steps: processes with each allocator and the steps in each. voxelmorph_steps: steps of the
+    VoxelMorph of digits in each process; voxelmorph_filters: its width, the paper's where the target is to mean something.
+    plans: dry runs. prior_steps, prior_size: iterations of the deep prior and the side of its images. One tenth more,
+    and at least one, comes before and is not counted.
     """
 
     steps: int = 400
@@ -27,7 +29,11 @@ class Effort:
     rounds: int = 3
     processes: int = 3
     cardiac_steps: int = 12
+    voxelmorph_steps: int = 3
+    voxelmorph_filters: int = 256
     plans: int = 3
+    prior_steps: int = 12
+    prior_size: int = 256
 
 
 @dataclass(frozen=True)

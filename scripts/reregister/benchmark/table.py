@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from reregister.benchmark import bspline, cardiac, plan, registration, training
+from reregister.benchmark import bspline, cardiac, plan, prior, registration, training, voxelmorph
 from reregister.benchmark.rows import Effort, Row
 
 
@@ -20,7 +20,7 @@ def measure(
 ) -> pd.DataFrame:
     """One row for each thing measured, columns as the fields of `Row`; an empty cell where a row has no such value.
 
-    threads: of torch and ITK, which the caller has set; the rows of 256 x 256 images whose targets are for two threads
+    threads: of torch and ITK, which the caller has set; the rows whose targets are for two threads
     take those, in processes of their own, and say so. model: DIRNet's arguments for digits. training_settings: batch,
     optimiser, loss and padding of the training. elastix_settings: of elastix's B-spline. plan_config: of
     `plan.plan_config`. Times vary with the machine and its load, ratios by about a tenth. The current folder is the one
@@ -34,6 +34,8 @@ def measure(
         registration.dirnet_against_elastix(model, elastix_settings, threads, effort),
         training.step_256(model, training_settings, effort),
         *cardiac.cardiac_rows(model, elastix_settings, effort),
+        *voxelmorph.voxelmorph_rows(effort),
+        *prior.prior_rows(effort),
         training.allocator(model, training_settings, threads, effort),
         plan.dry_run(plan_config, effort.plans),
     ]

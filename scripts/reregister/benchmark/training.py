@@ -12,7 +12,8 @@ from reregister.benchmark.rows import Effort, Row, medians, yes_no
 from reregister.losses import build_loss
 from reregister.models.dirnet import DIRNet
 from reregister.runtime import keep_freed_memory
-from reregister.training.loop import Schedule, Trainer, TrainingData, build_optimiser
+from reregister.training.loop import Trainer, TrainingData, build_optimiser
+from reregister.training.schedule import Schedule
 
 TARGET_MS = 8.0
 CARDIAC = {"size": 256, "batch": 8, "poolings": 4}

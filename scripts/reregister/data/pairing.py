@@ -8,13 +8,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from reregister.data.case_pairs import adjacent_slices, consecutive_cases
 from reregister.data.marked_pairs import between_marks, cycle
 from reregister.data.pair_rules import Drawn, PairRule, Rows, complete_images, required_count
 from reregister.errors import ReregisterError
 
+#: The rule of a split without pairs, and of a paper that trains nothing.
+NO_PAIRS = "none"
 PAIR_COLUMNS = ("pair_id", "moving", "fixed", "split", "group", "cluster")
 # Rules of the training pool, and whether two different images are drawn.
-POOLS = {"ordered_pairs_within_group": False, "ordered_distinct_pairs_within_group": True}
+EACH_ONCE = "each_image_once"
+POOLS = {"ordered_pairs_within_group": False, "ordered_distinct_pairs_within_group": True, EACH_ONCE: False}
 
 
 def frozen_pairs(
@@ -23,10 +27,13 @@ def frozen_pairs(
     """The pairs on which every method is evaluated.
 
     subjects: columns id, group, cluster; roles: as from `split_subjects`. rule: `name` and its parameters, and `split`
-    (default test). labelled: ids of the images that have a label.
+    (default test); and, for any rule, groups (default all) and `of`, the role whose images the split takes instead of its
+    own. labelled: ids of the images that have a label.
     - `one_fixed_per_group` {limit}: one image of each group is fixed, the others, or the first `limit` of them, are
       moving [de Vos 2017, section 4.1]. Without a limit the same order goes on.
     - `random_within_group` {per_group}: ordered pairs of two images of a group, none twice before all have been used.
+    - `permuted_partner` {limit}: each image of a group is fixed once, its moving partner by a permutation of the same
+      images, so an image may meet itself [mnist_voxelmorph, papers.md 4.1]. With a limit the first so many in file order.
     - `random_pairs` {count}: ordered pairs of two images of one group, every pair of the split equally likely, none
       twice; all of them where there are no more. Images of an incomplete group (column complete) are left out.
     - `between_marks` {marks, per_cluster}: both directions between the images of a group that carry the two marks and
@@ -34,16 +41,24 @@ def frozen_pairs(
       each cluster, from its middle outwards; without it all.
     - `cycle` {mark}: all images of one group to the one that carries the mark, in the order of the table from that one
       on: the middle one of the groups with labels of the first cluster that has any.
+    - `adjacent_slices`, `consecutive_cases` {slice}: of cases with numbered slices, see `tcga_lgg.pairs`.
+    - `none`: no pair, for the validation of methods that need none.
     seed: with the rule, split and group it makes up the generator, so no group's pairs depend on another group.
     Returns `PAIR_COLUMNS`; cluster is that of the moving image. A validation split without any image has no pair, and
     training goes without. Raises ReregisterError for an unknown rule, a bad parameter, a group with fewer than two images
     where another split has some, and a split of which no pair can be made.
     """
+    if rule.get("name") == NO_PAIRS and rule.get("split") == "validation":
+        return pd.DataFrame(columns=list(PAIR_COLUMNS))
     if rule.get("name") not in _PAIRINGS:
         raise ReregisterError(f"The pairing rule {rule.get('name')!r} is unknown; allowed are {', '.join(_PAIRINGS)}.")
     rule = {"split": "test", **rule}
+    if rule.get("of") not in (None, rule["split"]):
+        roles = roles.where(roles != rule["split"], "").mask(roles == rule["of"], rule["split"])
     if rule["split"] == "validation" and not (roles == "validation").any():
         return pd.DataFrame(columns=list(PAIR_COLUMNS))
+    if rule.get("groups"):
+        roles = _of_groups(subjects, roles, rule)
     tables = []
     for name, moving, fixed in _PAIRINGS[rule["name"]](subjects, roles, rule, seed, labelled or set()):
         ids, clusters = subjects["id"].to_numpy(), subjects["cluster"].to_numpy()
@@ -62,10 +77,14 @@ def training_pool(subjects: pd.DataFrame, roles: pd.Series, rule: Mapping[str, A
     """The images from which training pairs are drawn, and the rule by which.
 
     rule: name, one of `POOLS`: two images of one group, drawn uniformly with replacement, in either order; the same
-    image may stand on both sides, or `distinct` may not. Of groups that lack images (column complete) none is taken.
+    image may stand on both sides, or `distinct` may not; with `each_image_once` an epoch takes each image as the fixed one
+    once, and draws its partner. Of groups that lack images (column complete) none is taken. `none` makes an
+    empty pool, for experiments that train nothing.
     Returns columns id, group, cluster, rule. Raises ReregisterError for an unknown rule, where a group that another split
     has images of has fewer than two, and where there is no group to train on.
     """
+    if rule.get("name") == NO_PAIRS:
+        return pd.DataFrame(columns=["id", "group", "cluster", "rule"])
     if rule.get("name") not in POOLS:
         raise ReregisterError(f"The training rule {rule.get('name')!r} is unknown; allowed are {', '.join(POOLS)}.")
     whole = complete_images(subjects)
@@ -79,6 +98,8 @@ def training_pool(subjects: pd.DataFrame, roles: pd.Series, rule: Mapping[str, A
 
 def pairs_in_pool(pool: pd.DataFrame) -> int:
     """Number of ordered pairs that a training pool allows."""
+    if pool.empty:
+        return 0
     sizes = pool.groupby("group").size().to_numpy()
     return int((sizes * (sizes - POOLS[pool["rule"].iloc[0]])).sum())
 
@@ -104,6 +125,12 @@ def _one_fixed(count: int, rule: Mapping[str, Any], rng: np.random.Generator) ->
     order = rng.permutation(count)
     moving = order[1:] if limit is None else order[1 : 1 + limit]
     return moving, np.full(len(moving), order[0])
+
+
+def _permuted(count: int, rule: Mapping[str, Any], rng: np.random.Generator) -> Rows:
+    limit = rule.get("limit")
+    shown = count if limit is None else min(count, required_count(rule, "limit"))
+    return rng.permutation(count)[:shown], np.arange(shown)
 
 
 def _random_within(count: int, rule: Mapping[str, Any], rng: np.random.Generator) -> Rows:
@@ -144,10 +171,24 @@ def _random_pairs(
 _PAIRINGS: dict[str, PairRule] = {
     "one_fixed_per_group": _within_group(_one_fixed),
     "random_within_group": _within_group(_random_within),
+    "permuted_partner": _within_group(_permuted),
     "random_pairs": _random_pairs,
     "between_marks": between_marks,
     "cycle": cycle,
+    "adjacent_slices": adjacent_slices,
+    "consecutive_cases": consecutive_cases,
 }
+
+
+def _of_groups(subjects: pd.DataFrame, roles: pd.Series, rule: Mapping[str, Any]) -> pd.Series:
+    """The roles of the images of the groups that a rule names, '' for all others."""
+    wanted = [str(name) for name in rule["groups"]]
+    present = set(subjects.loc[roles == rule["split"], "group"])
+    if absent := [name for name in wanted if name not in present]:
+        raise ReregisterError(
+            f"Group {absent[0]} has no image in the split {rule['split']}; mend the split or the groups of the pairing rule."
+        )
+    return roles.where(subjects["group"].isin(wanted), "")
 
 
 def _grouped(subjects: pd.DataFrame, roles: pd.Series, split: str) -> Iterable[tuple[str, pd.DataFrame]]:

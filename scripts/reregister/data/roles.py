@@ -20,7 +20,12 @@ def split_subjects(
     subjects: columns id, cluster and split (the official one), in file order.
     rule: {"name": "last_of_train", "fraction": "1/6"}: the last sixth of the official training images is validation,
         the rest train, the official test images test [de Vos 2017, section 4.1; papers.md 8.1]. {"name": "official"}:
-        the roles that the dataset's own split names.
+        the roles that the dataset's own split names. {"name": "group_of_train", "group": "7", "fraction": "1/5", "seed": 7,
+        "test_groups": ["7", "1"]}: of the official training images of one group a seeded fifth is validation and the rest
+        train, the official test images of some groups are test, and all others have no role [mnist_voxelmorph, papers.md
+        4.1]; the fraction may be 0.
+        {"name": "all_test", "cases": 12}: every image is test, or those of so many clusters, spread evenly over their
+        sorted names; for methods that learn from no other pair [deep_prior, papers.md 7.1].
     lists: own names by role, of images or of clusters (patients), which stand for all their images; they replace the
         rule altogether, and a role without a list has no image.
     Raises ReregisterError for an unknown rule, fraction, role or name, and an image listed twice.
@@ -32,15 +37,20 @@ def split_subjects(
     return _RULES[rule["name"]](subjects, rule)
 
 
-def _last_of_train(subjects: pd.DataFrame, rule: Mapping[str, Any]) -> pd.Series:
+def _fraction(rule: Mapping[str, Any], zero: bool) -> Fraction:
+    """The fraction of a rule, below 1 and above 0, or 0 itself where `zero` allows it."""
     try:
         fraction = Fraction(str(rule["fraction"]))
     except (KeyError, ValueError, ZeroDivisionError):
-        fraction = Fraction(0)
-    if not 0 < fraction < 1:
-        raise ReregisterError(
-            f"The split rule last_of_train needs a fraction between 0 and 1 such as 1/6, not {rule.get('fraction')!r}."
-        )
+        fraction = Fraction(-1)
+    if not (0 < fraction < 1 or (zero and fraction == 0)):
+        needed = "a fraction from 0 to below 1 such as 1/5" if zero else "a fraction between 0 and 1 such as 1/6"
+        raise ReregisterError(f"The split rule {rule['name']} needs {needed}, not {rule.get('fraction')!r}.")
+    return fraction
+
+
+def _last_of_train(subjects: pd.DataFrame, rule: Mapping[str, Any]) -> pd.Series:
+    fraction = _fraction(rule, zero=False)
     roles = subjects["split"].where(subjects["split"].isin(["train", "test"]), "")
     training = np.flatnonzero(roles == "train")
     count = max(1, int(len(training) * fraction)) if len(training) else 0
@@ -52,9 +62,41 @@ def _official(subjects: pd.DataFrame, rule: Mapping[str, Any]) -> pd.Series:
     return subjects["split"].where(subjects["split"].isin(ROLES), "").rename("role")
 
 
+def _group_of_train(subjects: pd.DataFrame, rule: Mapping[str, Any]) -> pd.Series:
+    fraction, seed = _fraction(rule, zero=True), rule.get("seed")
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise ReregisterError(f"The split rule group_of_train needs a seed from 0, not {seed!r}.")
+    group, tested = str(rule.get("group", "")), [str(name) for name in rule.get("test_groups", [])]
+    unknown = [name for name in (group, *tested) if name not in set(subjects["group"])]
+    if unknown or not tested:
+        raise ReregisterError(
+            f"The split rule group_of_train names the group {unknown[0]!r}, which the data do not have."
+            if unknown
+            else "The split rule group_of_train needs test_groups, the groups whose test images are used."
+        )
+    training = np.flatnonzero((subjects["split"] == "train") & (subjects["group"] == group))
+    count = max(1, int(len(training) * fraction)) if len(training) and fraction else 0
+    order = training[np.random.default_rng(seed).permutation(len(training))]
+    roles = pd.Series("", subjects.index, str, "role")
+    roles[(subjects["split"] == "test") & subjects["group"].isin(tested)] = "test"
+    roles.iloc[order[:count]], roles.iloc[order[count:]] = "validation", "train"
+    return roles
+
+
+def _all_test(subjects: pd.DataFrame, rule: Mapping[str, Any]) -> pd.Series:
+    names, count = sorted(set(subjects["cluster"])), rule.get("cases")
+    if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 1):
+        raise ReregisterError(f"The split rule all_test needs a whole number of at least 1 as cases, not {count!r}.")
+    if count is not None and count < len(names):
+        names = [names[row] for row in np.round(np.linspace(0, len(names) - 1, count)).astype(int)]
+    return pd.Series("test", subjects.index, str).where(subjects["cluster"].isin(names), "").rename("role")
+
+
 _RULES: dict[str, Callable[[pd.DataFrame, Mapping[str, Any]], pd.Series]] = {
     "last_of_train": _last_of_train,
     "official": _official,
+    "all_test": _all_test,
+    "group_of_train": _group_of_train,
 }
 
 

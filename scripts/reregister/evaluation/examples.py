@@ -29,20 +29,23 @@ def rank_pairs(metrics: pd.DataFrame) -> dict[str, int]:
     return {rank: int(order[place]) for rank, place in zip(RANKS, places, strict=True)}
 
 
-def example_pairs(data: PairData, fields: np.ndarray, metrics: pd.DataFrame) -> dict[str, np.ndarray]:
+def example_pairs(
+    data: PairData, fields: np.ndarray, metrics: pd.DataFrame, by_group: bool = False
+) -> dict[str, np.ndarray]:
     """Images, fields and numbers of the pairs of `rank_pairs`, and of one that is the same for every method.
 
-    fields: (P, ndim, *spatial), voxels. metrics: the table that `evaluate_fields` made of them. The pair for all methods,
-    rank `common`, is the median one before registration. One entry along the first axis for each rank: rank, pair_id,
-    moving_id, fixed_id, group and unit (of lengths; text), ncc_before, ncc_after, dice_before and dice_after (of the
-    first label, NaN without), fold_share and field_error (NaN without a true field), moving, fixed and warped (R, C,
-    *spatial), ddf (R, ndim, *spatial), voxels, and mask_moving, mask_fixed and mask_warped (R, *spatial), uint8, of the
-    first label; nothing without ranks.
+    fields: (P, ndim, *spatial), voxels. metrics: the table that `evaluate_fields` made of them. by_group: rank the pairs of
+    each group by themselves. The pair for all methods, rank `common`, is the median one before registration. One entry
+    along the first axis for each rank: rank, pair_id, moving_id, fixed_id, group and unit (of lengths; text), ncc_before,
+    ncc_after, dice_before and dice_after (of the first label, NaN without), fold_share and field_error (NaN without a true
+    field), moving, fixed and warped (R, C, *spatial), ddf (R, ndim, *spatial), voxels, and mask_moving, mask_fixed and
+    mask_warped (R, *spatial), uint8, of the first label; nothing without ranks.
     """
-    ranked = rank_pairs(metrics)
+    parts = [rows for _, rows in metrics.groupby("group")] if by_group else [metrics]
+    ranked = [(rank, row) for rows in parts for rank, row in rank_pairs(rows).items()]
     if ranked:
-        ranked[COMMON] = _median_before(data)
-    cases = [{"rank": rank, **_case(data, fields, metrics, row)} for rank, row in ranked.items()]
+        ranked.append((COMMON, _median_before(data)))
+    cases = [{"rank": rank, **_case(data, fields, metrics, row)} for rank, row in ranked]
     return {name: np.stack([np.asarray(case[name]) for case in cases]) for name in (cases[0] if cases else {})}
 
 

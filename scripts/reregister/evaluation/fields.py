@@ -10,6 +10,7 @@ import torch
 
 from reregister.data.labels import LabelStore
 from reregister.data.store import ImageStore
+from reregister.metrics.intensity import ssim
 from reregister.metrics.labels import LABEL_METRICS, evaluate_labels
 from reregister.metrics.registration import evaluate_pair
 from reregister.transforms.warp import warp
@@ -47,6 +48,22 @@ class PairData:
         moving, ddf = (torch.from_numpy(np.array(array, np.float32))[None] for array in (image, field))
         warped: np.ndarray = warp(moving, ddf, padding=self.padding)[0].numpy()
         return warped
+
+    def raw_ssim(self, position: int, warped: np.ndarray) -> dict[str, float]:
+        """`ssim_raw`, SSIM of the grey values that were read, / 255, where the store has each image's (lowest, highest).
+
+        warped: (C, *spatial), of the first channel; it is scaled back by the moving image's values, the fixed image by its
+        own. The level of SSIM depends on that scale (papers.md 7.6). Empty where the columns are missing.
+        """
+        subjects, pair = self.store.subjects, self.pairs.iloc[position]
+        if not {"lowest", "highest"} <= set(subjects):
+            return {}
+        grey = []
+        for image, row in ((warped, pair["moving_row"]), (self.store.images[pair["fixed_row"]], pair["fixed_row"])):
+            low, high = (float(subjects[name].iloc[row]) for name in ("lowest", "highest"))
+            # Where an image is of one grey value, it was stored as 0.
+            grey.append((np.asarray(image[0], np.float64) * max(high - low, 1) + low) / 255)
+        return {"ssim_raw": ssim(*grey)}
 
     def spacing(self, position: int) -> tuple[float, ...]:
         """Spacing of the fixed image of a pair, on whose grid the field lives."""
@@ -92,7 +109,7 @@ def evaluate_fields(data: PairData, fields: np.ndarray, advance: Callable[[], ob
         own = _label_rows(data, position, field, spacing)
         label_rows += [{**case, **row} for row in own]
         metrics = evaluate_pair(moving[0], fixed[0], warped[0], field, spacing, known)
-        rows.append({**case, **metrics, **_over_labels(own)})
+        rows.append({**case, **metrics, **data.raw_ssim(position, warped), **_over_labels(own)})
         total = sums.setdefault(pair.group, np.zeros((3, *moving.shape), np.float64))
         total += np.stack([moving, fixed, warped])
         counts[pair.group] = counts.get(pair.group, 0) + 1

@@ -3,6 +3,8 @@
 import pandas as pd
 
 from reregister.drawing import Exhibit, Inputs
+from reregister.errors import ReregisterError
+from reregister.exhibit_options import options_of
 from reregister.tables import read_results
 
 METRICS = ("ncc", "mse", "mae", "ssim", "field_error_mean", "fold_share", "min_det", "sdlogj", "mean_det")
@@ -11,20 +13,27 @@ METRICS = ("ncc", "mse", "mae", "ssim", "field_error_mean", "fold_share", "min_d
 def tabulate(exhibit: Exhibit, inputs: Inputs) -> pd.DataFrame:
     """Table from the comparison: one row per method (identity first), for each metric mean, low and high; the NCC gain.
 
-    Columns of a metric that no method has (the error against a true field, on real data) are left out. A case is one pair
-    with one seed.
+    Options: metrics, those to show in their order; sd, those of them with their standard deviation over the cases; gain,
+    those with their paired gain over the identity (NCC where left out). Columns of a metric that no method has (the error
+    against a true field, on real data) are left out. A case is one pair with one seed. Raises ReregisterError where none
+    of the metrics is there.
     """
+    told = options_of(exhibit, metrics=METRICS, sd=[], gain=["ncc"])
     comparison = read_results(list(inputs["comparison"]))
     comparison = comparison[(comparison["group"] == "all") & comparison["method"].isin(exhibit.labels)]
     found = set(comparison.loc[comparison["n"] > 0, "metric"])
+    metrics = [metric for metric in told["metrics"] if metric in found]
+    if not metrics:
+        raise ReregisterError(f"{exhibit.exhibit} has none of its metrics; take metrics that its methods have")
     cells = comparison.set_index(["method", "metric"])
     rows = []
     for method in sorted(exhibit.labels, key=lambda name: name != "identity"):
-        row: dict[str, object] = {"method": exhibit.labels[method], "cases": int(cells.loc[(method, "ncc"), "n"])}
-        for metric in (name for name in METRICS if name in found):
+        row: dict[str, object] = {"method": exhibit.labels[method], "cases": int(cells.loc[(method, metrics[0]), "n"])}
+        for metric in metrics:
             cell = cells.loc[(method, metric)]
             row |= {metric: cell["mean"], f"{metric}_low": cell["low"], f"{metric}_high": cell["high"]}
-            if metric == "ncc":
-                row |= {"ncc_gain": cell["gain"], "ncc_gain_low": cell["gain_low"], "ncc_gain_high": cell["gain_high"]}
+            row |= {f"{metric}_sd": cell["sd"]} if metric in told["sd"] else {}
+            if metric in told["gain"]:
+                row |= {f"{metric}_gain{end}": cell[f"gain{end}"] for end in ("", "_low", "_high")}
         rows.append(row)
     return pd.DataFrame(rows)

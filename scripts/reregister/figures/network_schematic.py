@@ -50,7 +50,7 @@ def draw(exhibit: Exhibit, inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, WIDTH), ylim=(0, HEIGHT), xticks=[], yticks=[], aspect="equal")
     axes.set_axis_off()
-    pair = _median_pair(inputs)
+    pair = median_pair(inputs)
     _regressor(axes, blocks, card)
     _pictures(axes, pair, exhibit.show_images)
     _grid(axes, blocks.iloc[-1], card)
@@ -59,7 +59,8 @@ def draw(exhibit: Exhibit, inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     return figure, blocks
 
 
-def _median_pair(inputs: Inputs) -> dict[str, Any]:
+def median_pair(inputs: Inputs) -> dict[str, Any]:
+    """Images and field of the median pair of the first example file; nothing where it has no pair."""
     with np.load(inputs["gallery"][0]) as arrays:
         if "rank" not in arrays.files:
             return {}
@@ -67,19 +68,21 @@ def _median_pair(inputs: Inputs) -> dict[str, Any]:
         return {name: arrays[name][place] for name in ("moving", "fixed", "warped", "ddf")}
 
 
-def _text(axes: Any, x: float, y: float, text: str, **look: Any) -> None:
-    axes.text(x, y, text, **{"ha": "center", "va": "center", "fontsize": SMALL, "linespacing": 1.2, **look})
+def text(axes: Any, x: float, y: float, words: str, **look: Any) -> None:
+    """Words around a place, in inches; look: of matplotlib."""
+    axes.text(x, y, words, **{"ha": "center", "va": "center", "fontsize": SMALL, "linespacing": 1.2, **look})
 
 
-def _box(axes: Any, x: float, y: float, width: float, height: float, **look: Any) -> None:
+def box(axes: Any, x: float, y: float, width: float, height: float, **look: Any) -> None:
+    """A frame with round corners, in inches."""
     axes.add_patch(FancyBboxPatch((x, y), width, height, boxstyle="round,pad=0,rounding_size=0.06", **look))
 
 
 def _regressor(axes: Any, blocks: pd.DataFrame, card: dict[str, Any]) -> None:
     """The blocks in a row, each as high as the side of what it puts out, in a frame of their own."""
-    _box(axes, LEFT - 0.2, 1.62, RIGHT - LEFT + 0.25, 2.6, facecolor="0.975", edgecolor="0.75", linewidth=0.8)
+    box(axes, LEFT - 0.2, 1.62, RIGHT - LEFT + 0.25, 2.6, facecolor="0.975", edgecolor="0.75", linewidth=0.8)
     title = f"ConvNet regressor of the trained network: {card['parameters']:,} parameters"
-    _text(axes, (LEFT + RIGHT) / 2, 4.08, title, fontsize=FONT_SIZE)
+    text(axes, (LEFT + RIGHT) / 2, 4.08, title, fontsize=FONT_SIZE)
     kinds = list(dict.fromkeys(blocks["kind"]))
     step, size = (RIGHT - LEFT) / len(blocks), SMALL if len(blocks) <= ROOMY else SMALL - 1
     for place, row in enumerate(blocks.to_dict("records")):
@@ -89,11 +92,11 @@ def _regressor(axes: Any, blocks: pd.DataFrame, card: dict[str, Any]) -> None:
             Rectangle((x - half, MIDDLE - side / 2), 2 * half, side, facecolor=fill, edgecolor="0.3", linewidth=0.7)
         )
         if place:
-            _arrow(axes, (x - step + half + 0.02, MIDDLE), (x - half - 0.02, MIDDLE))
+            arrow(axes, (x - step + half + 0.02, MIDDLE), (x - half - 0.02, MIDDLE))
         before = blocks["height"].iloc[place - 1] if place else 0
-        _text(axes, x, 3.92, what_it_does(row, before), va="top", fontsize=size)
+        text(axes, x, 3.92, what_it_does(row, before), va="top", fontsize=size)
         words = what_it_has(row) if len(blocks) <= ROOMY else what_it_has(row, word="")
-        _text(axes, x, 2.4, words, va="top", color=GREY, fontsize=size)
+        text(axes, x, 2.4, words, va="top", color=GREY, fontsize=size)
     handles = [
         Patch(facecolor=FILLS[i % len(FILLS)], edgecolor="0.3", linewidth=0.7, label=_words(k))
         for i, k in enumerate(kinds)
@@ -116,19 +119,19 @@ def _words(kind: str) -> str:
     return f"{text}, linear" if types in (["Conv2d"], ["Linear"]) else text
 
 
-def _picture(axes: Any, x: float, y: float, image: Any, name: str, above: bool = False) -> None:
+def picture(axes: Any, x: float, y: float, image: Any, name: str, above: bool = False) -> None:
     """An image, or an empty frame with its name where there is none to show."""
     if image is not None:
         axes.imshow(image, cmap="gray", vmin=0, vmax=1, extent=(x, x + SIDE, y, y + SIDE), interpolation="nearest")
     axes.add_patch(Rectangle((x, y), SIDE, SIDE, facecolor="none", edgecolor="0.3", linewidth=0.7))
-    _text(axes, x + SIDE / 2, y + SIDE + 0.1 if above else y - 0.1, name, fontsize=FONT_SIZE)
+    text(axes, x + SIDE / 2, y + SIDE + 0.1 if above else y - 0.1, name, fontsize=FONT_SIZE)
 
 
 def _pictures(axes: Any, pair: dict[str, Any], show: bool) -> None:
     shown = {name: pair[name][0] if show and pair else None for name in ("moving", "fixed", "warped")}
-    _picture(axes, 0.2, 3.1, shown["fixed"], "fixed", above=True)
-    _picture(axes, 0.2, 1.85, shown["moving"], "moving", above=True)
-    _picture(axes, 2.3, LOWER, shown["warped"], "warped")
+    picture(axes, 0.2, 3.1, shown["fixed"], "fixed", above=True)
+    picture(axes, 0.2, 1.85, shown["moving"], "moving", above=True)
+    picture(axes, 2.3, LOWER, shown["warped"], "warped")
     axes.set(xlim=(0, WIDTH), ylim=(0, HEIGHT))
 
 
@@ -141,15 +144,15 @@ def _grid(axes: Any, last: "pd.Series[Any]", card: dict[str, Any]) -> None:
     points = np.array([(x + a, y + d) for a in across for d in down])
     axes.plot(*points.T, linestyle="none", marker=".", markersize=3.5, color="#0173B2", markeredgewidth=0)
     spacing = card["image_shape"][-1] / columns
-    _text(axes, x + SIDE / 2, y + SIDE + 0.16, "control\npoints", fontsize=FONT_SIZE)
-    _text(axes, x + SIDE / 2, y - 0.06, f"{rows}×{columns}, spacing\n{spacing:g} px", va="top", color=GREY)
+    text(axes, x + SIDE / 2, y + SIDE + 0.16, "control\npoints", fontsize=FONT_SIZE)
+    text(axes, x + SIDE / 2, y - 0.06, f"{rows}×{columns}, spacing\n{spacing:g} px", va="top", color=GREY)
 
 
 def _transformer(axes: Any, card: dict[str, Any], pair: dict[str, Any]) -> None:
     """From control points to the field, and from the field to the warped image and its loss."""
-    for x, text in ((7.1, _spline(card["params"])), (3.8, "resampler"), (0.2, "loss\n−NCC")):
-        _box(axes, x, LOWER, 1.1 if x > 7 else SIDE, SIDE, facecolor="white", edgecolor="0.3", linewidth=0.9)
-        _text(axes, x + (0.55 if x > 7 else SIDE / 2), LOWER + SIDE / 2, text, fontsize=FONT_SIZE)
+    for x, name in ((7.1, _spline(card["params"])), (3.8, "resampler"), (0.2, "loss\n−NCC")):
+        box(axes, x, LOWER, 1.1 if x > 7 else SIDE, SIDE, facecolor="white", edgecolor="0.3", linewidth=0.9)
+        text(axes, x + (0.55 if x > 7 else SIDE / 2), LOWER + SIDE / 2, name, fontsize=FONT_SIZE)
     x = 5.45
     axes.add_patch(Rectangle((x, LOWER), SIDE, SIDE, facecolor="white", edgecolor="0.3", linewidth=0.7))
     height, width = card["modules"][-1]["shape"][-2:]
@@ -157,7 +160,7 @@ def _transformer(axes: Any, card: dict[str, Any], pair: dict[str, Any]) -> None:
         scale = SIDE / max(height, width)
         lines = [(x, LOWER + SIDE) + scale * (np.asarray(line) + 0.5) * (1, -1) for line in grid_lines(pair["ddf"])]
         axes.add_collection(LineCollection(lines, colors=["#0173B2"], linewidths=0.5))
-    _text(axes, x + SIDE / 2, LOWER - 0.1, f"displacement field, {height}×{width}", fontsize=FONT_SIZE)
+    text(axes, x + SIDE / 2, LOWER - 0.1, f"displacement field, {height}×{width}", fontsize=FONT_SIZE)
 
 
 def _spline(params: dict[str, Any]) -> str:
@@ -168,7 +171,8 @@ def _spline(params: dict[str, Any]) -> str:
     return f"{ORDERS.get(params.get('order', 0), '')}\nB-spline\ntransformer{misaligned}".strip()
 
 
-def _arrow(axes: Any, start: tuple[float, float], end: tuple[float, float], **look: Any) -> None:
+def arrow(axes: Any, start: tuple[float, float], end: tuple[float, float], **look: Any) -> None:
+    """An arrow between two places, in inches."""
     style = {"arrowstyle": "-|>", "color": "0.25", "linewidth": 0.9, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 7}
     axes.annotate("", end, start, arrowprops=style | look)
 
@@ -179,15 +183,15 @@ def _ways(axes: Any) -> None:
     row = LOWER + SIDE / 2
     for height in (3.1 + SIDE / 2, 1.85 + SIDE / 2):
         axes.plot([0.2 + SIDE, 1.16, 1.16], [height, height, MIDDLE], **line)
-    _arrow(axes, (1.16, MIDDLE), (LEFT + 0.06, MIDDLE))
-    _arrow(axes, (RIGHT, MIDDLE), (7.33, MIDDLE))
-    _arrow(axes, (7.35 + SIDE / 2, 2.1), (7.35 + SIDE / 2, LOWER + SIDE + 0.02))
+    arrow(axes, (1.16, MIDDLE), (LEFT + 0.06, MIDDLE))
+    arrow(axes, (RIGHT, MIDDLE), (7.33, MIDDLE))
+    arrow(axes, (7.35 + SIDE / 2, 2.1), (7.35 + SIDE / 2, LOWER + SIDE + 0.02))
     for start, end in ((7.1, 5.45 + SIDE), (5.45, 3.8 + SIDE), (3.8, 2.3 + SIDE), (2.3, 0.2 + SIDE)):
-        _arrow(axes, (start - 0.02, row), (end + 0.02, row))
+        arrow(axes, (start - 0.02, row), (end + 0.02, row))
     # The moving image passes below the regressor to the resampler, the fixed one along the edge to the loss.
     axes.plot([0.2 + SIDE / 2, 0.2 + SIDE / 2, 3.8 + SIDE / 2], [1.85, 1.52, 1.52], **line)
-    _arrow(axes, (3.8 + SIDE / 2, 1.52), (3.8 + SIDE / 2, LOWER + SIDE + 0.02))
+    arrow(axes, (3.8 + SIDE / 2, 1.52), (3.8 + SIDE / 2, LOWER + SIDE + 0.02))
     axes.plot([0.2, 0.08, 0.08], [3.1 + SIDE / 2, 3.1 + SIDE / 2, row], **line)
-    _arrow(axes, (0.08, row), (0.19, row), mutation_scale=5)
-    _arrow(axes, (0.2 + SIDE - 0.05, LOWER + SIDE), (1.75, 1.6), linestyle="--", color="#D55E00")
-    _text(axes, 1.5, 1.28, "gradient", color="#D55E00", ha="left")
+    arrow(axes, (0.08, row), (0.19, row), mutation_scale=5)
+    arrow(axes, (0.2 + SIDE - 0.05, LOWER + SIDE), (1.75, 1.6), linestyle="--", color="#D55E00")
+    text(axes, 1.5, 1.28, "gradient", color="#D55E00", ha="left")

@@ -14,7 +14,7 @@ from reregister.figures.gallery import FIXED_LINE, OTHER_LINE, cases_of, draw_ou
 from reregister.pixels import heat_uri
 
 
-def _common(exhibit: Exhibit, inputs: Inputs) -> list[dict[str, Any]]:
+def common_cases(exhibit: Exhibit, inputs: Inputs) -> list[dict[str, Any]]:
     """The common pair as each method registered it. Raises ReregisterError where methods hold different ones."""
     cases = [case for case in cases_of(exhibit, inputs) if case["rank"] == "common"]
     pairs = sorted({str(case["pair_id"]) for case in cases})
@@ -37,7 +37,7 @@ def panels(exhibit: Exhibit, inputs: Inputs) -> dict[str, Any]:
 
     difference_before and difference_after are data URIs, all on the scale from 0 to difference_highest.
     """
-    cases = _common(exhibit, inputs) if exhibit.show_images else []
+    cases = common_cases(exhibit, inputs) if exhibit.show_images else []
     if not cases:
         return {"stamp": exhibit.stamp, "items": []}
     (before, *after), highest = _differences(cases)
@@ -56,7 +56,7 @@ def draw(exhibit: Exhibit, inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     scale. Returns the figure and the numbers of the pair, one row per method; where images may not be shown, the figure
     says so instead. Raises ReregisterError where methods hold different pairs.
     """
-    cases = _common(exhibit, inputs)
+    cases = common_cases(exhibit, inputs)
     if not exhibit.show_images or not cases:
         figure = new_figure(1.2)
         say(figure, "no pair has a defined NCC" if exhibit.show_images else NOT_SHOWN)

@@ -1,5 +1,6 @@
 """Each method against one reference on the same pairs: differences with intervals, and tests by pair and by patient."""
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,10 @@ from scipy import stats
 
 from reregister.drawing import Exhibit, Inputs
 from reregister.errors import ReregisterError
-from reregister.figures.accuracy_table import unit_of
+from reregister.exhibit_options import options_of
+from reregister.figures.accuracy_table import LENGTHS, unit_of
+from reregister.measures import LENGTHS as UNITS
+from reregister.measures import NAMES
 from reregister.statistics import ALPHA, Wilcoxon, holm, paired_gain, wilcoxon_paired
 from reregister.tables import read_results
 
@@ -19,34 +23,45 @@ TESTS = ("p_wilcoxon", "p_t", "p_wilcoxon_patients", "p_t_patients")
 
 
 def tabulate(exhibit: Exhibit, inputs: Inputs) -> pd.DataFrame:
-    """Table from the metrics: each further method of the exhibit minus the first, which is the reference.
+    """Table from the metrics: each further method of the exhibit minus the reference.
 
+    Options: references, methods of the exhibit to compare all others with (the first where left out); metrics, those to
+    test (Dice and the distances between surfaces where left out).
     The seeds of a trained method are averaged pair by pair, over those in which the metric is defined, before anything is
     tested, so that seeds are not taken for independent cases. One row per method and metric: patients (clusters), pairs
     in which both are defined, mean difference with its clustered 95 % interval; two-sided p of Wilcoxon's signed-rank
     test and of the paired t test, both by pair and by patient (on the mean difference of each), each of the four adjusted
     by Holm over all rows of the table (`.._holm`). smallest_p is the least p that the signed-rank test can reach with so
     many patients, and note says where that exceeds 0.05.
-    Raises ReregisterError for fewer than two methods, for data without labels and for lengths in several units.
+    Each reference is compared with all others but those before it. Raises ReregisterError for fewer than two methods, for
+    data without the metrics and for lengths in several units.
     """
+    told = options_of(exhibit, references=list(exhibit.labels)[:1], metrics=list(METRICS))
     metrics = read_results(list(inputs["metrics"]))
     metrics = metrics[metrics["method"].isin(exhibit.labels)].replace([np.inf, -np.inf], np.nan)
-    names = [name for name in METRICS if name in metrics]
-    if len(exhibit.labels) < 2 or not names:
-        what = "labels" if len(exhibit.labels) > 1 else "a reference and at least one more method"
+    names = [name for name in told["metrics"] if name in metrics]
+    references = [method for method in told["references"] if method in exhibit.labels]
+    pairs = [
+        (reference, method)
+        for place, reference in enumerate(references)
+        for method in exhibit.labels
+        if method not in references[: place + 1]
+    ]
+    if not pairs or not names:
+        missing = ", ".join(told["metrics"]) if "metrics" in exhibit.options else "labels"
+        what = missing if pairs else "a reference and at least one more method"
         raise ReregisterError(f"{exhibit.exhibit} needs {what}; see its methods and its experiment's dataset")
-    unit = unit_of(exhibit, metrics)
+    unit = unit_of(exhibit, metrics) if set(names) & {*LENGTHS, *UNITS} else ""
     clusters = metrics.groupby("pair_id")["cluster"].first()
     means = metrics.groupby(["method", "pair_id"])[names].mean()
-    reference, *others = exhibit.labels
     rows: list[dict[str, Any]] = []
-    for method in others:
-        for name in names:
-            both = pd.concat([means.loc[method][name], means.loc[reference][name]], axis=1, join="inner").dropna()
-            first, second = (both.iloc[:, column].to_numpy(np.float64) for column in (0, 1))
-            words = {"method": exhibit.labels[method], "reference": exhibit.labels[reference]}
-            words["metric"] = METRICS[name] if name == "dice" else f"{METRICS[name]}, {unit}"
-            rows.append(words | _row(first, second, clusters[both.index].to_numpy()))
+    for (reference, method), name in product(pairs, names):
+        both = pd.concat([means.loc[method][name], means.loc[reference][name]], axis=1, join="inner").dropna()
+        first, second = (both.iloc[:, column].to_numpy(np.float64) for column in (0, 1))
+        words = {"method": exhibit.labels[method], "reference": exhibit.labels[reference]}
+        words["metric"] = METRICS.get(name, NAMES.get(name, name))
+        words["metric"] += f", {unit}" if name in {*LENGTHS, *UNITS} else ""
+        rows.append(words | _row(first, second, clusters[both.index].to_numpy()))
     table = pd.DataFrame(rows)
     for test in TESTS:
         table.insert(int(table.columns.get_indexer([test])[0]) + 1, f"{test}_holm", holm(table[test]))

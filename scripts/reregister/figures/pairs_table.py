@@ -12,6 +12,7 @@ from reregister.tables import read_frame
 # which image moves.
 POOLS: dict[str, tuple[Callable[[int], int], Callable[[int], int]]] = {
     "ordered_pairs_within_group": (lambda n: n * n, lambda n: n * (n + 1) // 2),
+    "each_image_once": (lambda n: n * n, lambda n: n * (n + 1) // 2),
     "ordered_distinct_pairs_within_group": (lambda n: n * (n - 1), lambda n: n * (n - 1) // 2),
 }
 ROLES = ("train", "validation", "test")

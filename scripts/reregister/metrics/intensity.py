@@ -5,6 +5,7 @@ from numpy.typing import ArrayLike, NDArray
 from skimage.metrics import structural_similarity
 
 SSIM_WINDOW = 11
+SSIM_EDGE = SSIM_WINDOW // 2
 
 
 def ncc(first: ArrayLike, second: ArrayLike) -> float:
@@ -49,11 +50,21 @@ def ssim(first: ArrayLike, second: ArrayLike) -> float:
     each edge). Returns a value in [-1, 1]. Raises ValueError if shapes differ or an axis is shorter than 11.
     Source: scikit-image `structural_similarity`; equal to MONAI's `SSIMMetric`.
     """
+    return float(ssim_map(first, second).mean())
+
+
+def ssim_map(first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:
+    """Structural similarity at each voxel whose window lies inside the image; `ssim` is its mean.
+
+    first, second and errors as for `ssim`. Returns an array that is smaller by `SSIM_EDGE` voxels at each edge.
+    """
     a, b = _pair(first, second)
     if min(a.shape) < SSIM_WINDOW:
         raise ValueError(f"ssim needs at least {SSIM_WINDOW} voxels along each axis, got shape {a.shape}")
-    value = structural_similarity(a, b, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1.0)
-    return float(value)
+    options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 1.0}
+    _, whole = structural_similarity(a, b, full=True, **options)
+    inside: NDArray[np.float64] = whole[(slice(SSIM_EDGE, -SSIM_EDGE),) * a.ndim]
+    return inside
 
 
 def _pair(first: ArrayLike, second: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reregister.metrics.intensity import mae, mse, ncc, ssim
+from reregister.metrics.intensity import SSIM_EDGE, mae, mse, ncc, ssim_map
 from reregister.metrics.jacobian import jacobian_statistics
 from reregister.metrics.landmark import field_error
 
@@ -34,6 +34,14 @@ METRICS: dict[str, Metric] = {
     "max_displacement": Metric("unit of spacing", "none", "largest Euclidean displacement"),
     "field_error_mean": Metric("unit of spacing", "lower", "mean vector error against the true field, fixed > 0.1"),
     "field_error_p95": Metric("unit of spacing", "lower", "95th percentile of the same vector error"),
+    "smoothness": Metric(
+        "1/voxel^2", "none", "squared forward differences of the field in normalised units, mean over axes"
+    ),
+    "field_sd": Metric(
+        "unit of spacing", "none", "standard deviation of the field within the image; 0 for a global shift"
+    ),
+    "uncovered": Metric("1", "lower", "share of the fixed image's intensity that the warped image lacks"),
+    "ssim_foreground": Metric("1", "higher", "mean over fixed > 0.1 of the same structural similarity at each voxel"),
 }
 
 
@@ -63,17 +71,54 @@ def evaluate_pair(
     error = {"mean": float("nan"), "p95": float("nan")}
     if truth is not None:
         error = field_error(field, truth, fixed > FOREGROUND, spacing)
+    similarity = ssim_map(warped, fixed)
+    foreground = fixed[(slice(SSIM_EDGE, -SSIM_EDGE),) * fixed.ndim] > FOREGROUND
     row = {
         "ncc": ncc(warped, fixed),
         "mse": mse(warped, fixed),
         "mae": mae(warped, fixed),
-        "ssim": ssim(warped, fixed),
+        "ssim": float(similarity.mean()),
         "max_displacement": _max_displacement(field, spacing),
         "field_error_mean": error["mean"],
         "field_error_p95": error["p95"],
+        "smoothness": smoothness(field),
+        "field_sd": field_sd(field, spacing),
+        "uncovered": uncovered(warped, fixed),
+        "ssim_foreground": float(similarity[foreground].mean()) if foreground.any() else float("nan"),
         **regularity,
     }
     return {name: row[name] for name in METRICS}
+
+
+def smoothness(field: NDArray[np.floating]) -> float:
+    """Squared forward differences of the normalised field 2 u / (N - 1), mean along each axis, averaged over the axes.
+
+    field: (ndim, *spatial), voxels. 0 for one shift of the whole image; the smoothness term of mnist_voxelmorph without
+    its weight (`losses.grad_l2_forward` of voxelmorph).
+    """
+    last = np.array(field.shape[1:], dtype=np.float64) - 1
+    scaled = field.astype(np.float64) * (2 / last).reshape(-1, *[1] * (field.ndim - 1))
+    return float(np.mean([np.square(np.diff(scaled, axis=axis)).mean() for axis in range(1, field.ndim)]))
+
+
+def field_sd(field: NDArray[np.floating], spacing: Sequence[float]) -> float:
+    """Standard deviation of a displacement within its image, root mean square over the components, unit of spacing.
+
+    field: (ndim, *spatial), voxels. 0 where every voxel moves alike, however far: what a collapsed network gives.
+    """
+    variances = field.reshape(len(field), -1).astype(np.float64).var(axis=1) * np.square(np.asarray(spacing, float))
+    return float(np.sqrt(variances.mean()))
+
+
+def uncovered(warped: NDArray[np.floating], fixed: NDArray[np.floating]) -> float:
+    """Share of the fixed image's intensity that the warped image lacks: sum of max(fixed - warped, 0) over sum of fixed.
+
+    warped, fixed: (*spatial), intensities from 0. In [0, 1], 1 where nothing of the fixed image is covered, NaN where the
+    fixed image is 0 everywhere. A displacement can move a stroke but not make one, such as the crossbar of a seven.
+    """
+    total = fixed.sum(dtype=np.float64)
+    lacking = np.maximum(fixed.astype(np.float64) - warped, 0).sum()
+    return float(lacking / total) if total else float("nan")
 
 
 def _max_displacement(field: NDArray[np.floating], spacing: Sequence[float]) -> float:

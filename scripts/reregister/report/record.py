@@ -70,13 +70,14 @@ def trainings(receipts: Receipts) -> list[dict[str, Any]]:
 
 
 def baselines(receipts: Receipts) -> list[dict[str, Any]]:
-    """Per experiment and method that is no network: its settings, from the receipts of the rule `run_baseline`."""
+    """Per experiment and method that is not trained: its settings, from the receipts of `run_baseline` and `run_prior`."""
     found = {}
     for receipt in receipts.values():
         recipe = receipt["recipe"]
-        if recipe["rule"] == "run_baseline":
-            names = recipe["wildcards"]
-            found[names["experiment"], names["method"]] = recipe["params"]["settings"]
+        if recipe["rule"] in ("run_baseline", "run_prior"):
+            names, params = recipe["wildcards"], recipe["params"]
+            model = {"model": params["model"]} if "model" in params else {}
+            found[names["experiment"], names["method"]] = {**model, **params["settings"]}
     return [{"experiment": e, "method": m, "settings": settings} for (e, m), settings in sorted(found.items())]
 
 

@@ -1,13 +1,21 @@
 """Saving and taking up a training run so that the interrupted one ends with the same bits as one that was not."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from reregister.errors import ReregisterError
 from reregister.weights import load_tensors, save_tensors
+
+
+class Stateful(Protocol):
+    """What draws the batches: a sampler, or a generator by itself."""
+
+    def get_state(self) -> Tensor: ...
+
+    def set_state(self, state: Tensor, /) -> object: ...
 
 
 def _flatten_optimiser(optimiser: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -26,7 +34,7 @@ def save_checkpoint(
     path: Path,
     model: nn.Module,
     optimiser: torch.optim.Optimizer,
-    sampler: torch.Generator,
+    sampler: Stateful,
     step: int,
     history: list[dict[str, Any]],
 ) -> None:
@@ -42,7 +50,7 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, sampler: torch.Generator
+    path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, sampler: Stateful
 ) -> tuple[int, list[dict[str, Any]]]:
     """Put a checkpoint's state into the given objects; returns the step to go on from and the history so far.
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reregister.data.pairing import POOLS
+from reregister.data.pairing import EACH_ONCE, POOLS
 from reregister.data.store import ImageStore
 from reregister.errors import ReregisterError
 from reregister.tables import read_frame
@@ -38,17 +38,31 @@ def training_data(store: ImageStore, pairs: Path, pool: Path, part: str) -> Trai
     positions = inverse if store.images[0].nbytes * len(used) <= IN_MEMORY_BYTES else rows
     array = np.ascontiguousarray(store.images[used]) if positions is inverse else store.images
     ids = store.subjects["id"].to_numpy()[used if positions is inverse else slice(None)]
+    rule = images["rule"].iloc[0]
     return TrainingData(
         images=array,
         ids=list(ids),
         pool=positions[:n],
         groups=list(images["group"]),
         validation=(positions[n : n + v], positions[n + v :]),
-        distinct=POOLS[images["rule"].iloc[0]],
+        distinct=POOLS[rule],
+        each_once=rule == EACH_ONCE,
     )
 
 
-def history_frame(history: Sequence[Mapping[str, Any]], method: str, part: str, seed: int) -> pd.DataFrame:
-    """Rows of a training history: method, part, seed, step, mean training loss since the row before, validation loss."""
+def history_frame(
+    history: Sequence[Mapping[str, Any]], method: str, part: str, seed: int, steps_per_epoch: int | None = None
+) -> pd.DataFrame:
+    """Rows of a training history: method, part, seed, step, mean training loss since the row before, validation loss.
+
+    A row without a validation has none. Where the loss has several terms, validation_<term> is each without its weight;
+    where the training goes by epochs, epoch is the step in epochs and end, in the last row, why it ended.
+    """
     frame = pd.DataFrame(history, columns=["step", "train_loss", "validation_loss"])
+    terms = dict.fromkeys(name for row in history for name in row.get("terms", {}))
+    for name in terms:
+        frame[f"validation_{name}"] = [row.get("terms", {}).get(name) for row in history]
+    if steps_per_epoch is not None:
+        frame["epoch"] = frame["step"] / steps_per_epoch
+        frame["end"] = [row.get("end", "") for row in history]
     return frame.assign(method=method, part=part, seed=seed)[["method", "part", "seed", *frame.columns]]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reregister.data.idx import write_idx
-from reregister.data.phantoms.digits import CENTRE, draw_labels, draw_variants, template
+from reregister.data.phantoms.digits import CENTRE, CROSSBAR, draw_labels, draw_variants, template
 from reregister.data.phantoms.truth import read_truth, rows_of
 from reregister.data.phantoms.velocity import (
     Deformations,
@@ -110,6 +110,18 @@ def truth_ddf(
     ddf = np.full((len(exact), 2, *size), np.nan, dtype=np.float32)
     ddf[exact] = compose_ddf(deformations.take(moving[exact]), deformations.take(fixed[exact]), pixel_grid(size))
     return ddf, exact
+
+
+def kinds(truth_path: str | os.PathLike[str], ids: Sequence[str]) -> list[str]:
+    """What kind of its digit each image is: `crossbar` or `plain` for a seven, '' for the others, which have one form.
+
+    ids: of images of the stand-in, in any order. Raises ReregisterError as `truth_ddf`.
+    """
+    known = read_truth(truth_path, "MNIST", ("id", "label", "variant", "shape"))
+    size = tuple(known["shape"].tolist())
+    rows = rows_of(truth_path, known["id"].tolist(), ids, size, size)
+    names = np.where(known["variant"][rows] == CROSSBAR, "crossbar", "plain")
+    return np.where(known["label"][rows] == 7, names, "").tolist()
 
 
 def _draw_fields(count: int, rng: np.random.Generator) -> VelocityFields:
