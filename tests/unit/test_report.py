@@ -316,6 +316,14 @@ def test_a_page_says_what_was_run(run: Run) -> None:
         assert words in text, words
 
 
+def test_an_own_split_is_said_in_the_place_of_the_papers_rule(run: Run) -> None:
+    pairing = run.receipts["receipts/dirnet/pair_images/mnist.json"]
+    pairing["recipe"]["params"]["own_split"] = {"train": ["a", "b"], "test": ["c"]}
+    text = " ".join(Page(run.page().html).text.split())
+    assert "Split by own lists in place of the paper's: train 2, test 1. Validation pairs" in text
+    assert "Split last_of_train" not in text
+
+
 def test_claims_stand_apart_by_whether_they_were_attempted(run: Run) -> None:
     text = " ".join(Page(run.page().html).text.split())
     here, elsewhere = text.index("Of what was run here"), text.index("Not attempted: of experiments")
