@@ -17,7 +17,8 @@ from .conftest import PHONE, WIDE, Browser
 PAPERS = sorted(path.stem for path in (PROJECT / "config" / "papers").glob("*.yaml"))
 PAGES = ("index", *PAPERS)
 EVERY_PAGE = pytest.mark.parametrize("name", PAGES)
-LARGEST = 5_000_000
+# Galleries and cines are pictures inside the page; up to this size it opens at once.
+LARGEST = 15_000_000
 # Pictures as the browser drew them: address, text, width, and how many colours a copy of 64 by 64 pixels has.
 PICTURES = """
 return await Promise.all([...document.images].map(async (image) => {

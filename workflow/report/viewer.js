@@ -199,7 +199,7 @@ function makeSequence(place, panels) {
   const edge = overlay("outline-moving");
   // Laid over the frames, the fixed image leaves the absolute difference from it.
   const masks = [moving, warped].map(({ layers }) => {
-    const mask = make("img", { class: "subtract", src: fixed, alt: "" });
+    const mask = make("img", { class: "subtract", src: fixed, alt: `Fixed image of ${group}, laid over for the difference` });
     layers.append(mask);
     return mask;
   });
