@@ -255,7 +255,7 @@ def test_a_command_is_copied_as_it_stands(browser: Browser, report: Path) -> Non
     button = browser.driver.find_element(By.CSS_SELECTOR, "section[aria-labelledby='again'] .copy")
     button.click()
     text = browser.driver.execute_async_script("navigator.clipboard.readText().then(arguments[0])")
-    assert text == "snakemake --cores all dirnet --config run=smoke scale=smoke 'data={mnist: standin}'"
+    assert text == "snakemake --cores all dirnet --config run=smoke scale=smoke 'data={mnist: standin, scd: standin}'"
 
 
 def test_on_paper_records_are_open_and_tools_are_gone(browser: Browser, report: Path, artefacts: Path) -> None:

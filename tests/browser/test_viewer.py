@@ -183,7 +183,7 @@ def test_a_gallery_without_pairs_leaves_the_sheet(browser: Browser, tmp_path: Pa
 
 
 def test_the_smoke_runs_galleries_work(browser: Browser, report: Path, find: Callable[[str], Any]) -> None:
-    browser.open(report / "dirnet.html")
+    browser.open(report / "mnist_voxelmorph.html")
     viewers = browser.driver.find_elements(By.CSS_SELECTOR, ".viewer.ready")
     assert len(viewers) == 1
     wipe(browser, 20)
