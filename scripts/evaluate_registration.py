@@ -7,19 +7,19 @@ def main(job: Job) -> None:
     import numpy as np
     import pandas as pd
 
-    from reregister.data.labels import LabelStore
+    from reregister.data.label_maps import LabelMaps
     from reregister.data.store import ImageStore
     from reregister.evaluation.examples import example_pairs, sequence
-    from reregister.evaluation.fields import PairData, evaluate_fields
+    from reregister.evaluation.fields import PairData, choose_labels, evaluate_fields
     from reregister.tables import write_arrays, write_frame
 
     store = ImageStore.open(job.input.images, job.input.subjects)
-    labels = LabelStore.open(job.input.labels, job.input.label_table)
-    if not job.params.score_labels:
-        labels = LabelStore(labels.masks[:0], labels.table[:0])
+    labels = LabelMaps.open(job.input.labels, job.input.label_table)
+    labels, scored = choose_labels(labels, job.params.score_labels)
     pairs = store.frozen_pairs(job.input.pairs, "test")
     fields, truth = np.load(job.input.fields, mmap_mode="r"), np.load(job.input.truth, mmap_mode="r")
-    data = PairData(store, labels, pairs, truth, job.params.unit, job.params.padding, job.params.interpolation)
+    about = (job.params.unit, job.params.padding, job.params.interpolation)
+    data = PairData(store, labels, pairs, truth, *about, scored)
     progress = job.progress(fields.shape[0] * len(pairs), "pairs")
     found = [evaluate_fields(data, own, progress.advance) for own in fields]
     method, seeds = job.wildcards["method"], job.params.seeds

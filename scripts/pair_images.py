@@ -4,19 +4,20 @@ from reregister.provenance.door import Job, run
 
 
 def main(job: Job) -> None:
-    import numpy as np
     import pandas as pd
 
-    from reregister.data.labels import LabelStore
-    from reregister.data.pairing import frozen_pairs, pairs_in_pool, training_pool
+    from reregister.data.label_maps import LabelMaps
+    from reregister.data.pairing import frozen_pairs
+    from reregister.data.pools import pairs_in_pool, training_pool
     from reregister.data.roles import split_subjects
     from reregister.data.store import ImageStore
+    from reregister.data.true_fields import write_true_fields
     from reregister.registry import load
-    from reregister.tables import write_array, write_frame
+    from reregister.tables import write_frame
 
     store = ImageStore.open(job.input.images, job.input.subjects)
     roles = split_subjects(store.subjects, job.params.split, job.params.own_split)
-    labelled = set(LabelStore.open(job.input.labels, job.input.label_table).table["id"])
+    labelled = set(LabelMaps.open(job.input.labels, job.input.label_table).table["id"])
     rules = job.params.pairs
     pool = training_pool(store.subjects, roles, rules["training"])
     pairs = pd.concat(
@@ -29,19 +30,14 @@ def main(job: Job) -> None:
     print(f"training: {pairs_in_pool(pool)} ordered pairs of {len(pool)} images in {pool['group'].nunique()} groups")
     print(pairs.groupby("split")[["group", "cluster"]].agg(["size", "nunique"]).to_string())
     test = pairs[pairs["split"] == "test"]
-    shape = store.images.shape[2:]
-    truth = np.zeros((0, len(shape), *shape), np.float32)
+    made = job.input.truth[0] if job.input.truth else None
+    standin = load("data/standins", job.params.standin)
+    write_true_fields(job.output.truth, standin, made, test, store.images.shape[2:], store.subjects)
     # The kind of an image within its group, such as a seven with a crossbar, is known of some stand-ins alone.
-    pairs = pairs.assign(moving_kind="", fixed_kind="")
-    if job.input.truth:
-        standin = load("data/standins", job.params.standin)
-        truth, _ = standin.truth_ddf(job.input.truth[0], test["moving"], test["fixed"], shape)
-        if hasattr(standin, "kinds"):
-            kinds = {f"{side}_kind": standin.kinds(job.input.truth[0], pairs[side]) for side in ("moving", "fixed")}
-            pairs = pairs.assign(**kinds)
-    write_frame(job.output.pairs, pairs)
+    known = made is not None and hasattr(standin, "kinds")
+    kinds = {f"{side}_kind": standin.kinds(made, pairs[side]) if known else "" for side in ("moving", "fixed")}
+    write_frame(job.output.pairs, pairs.assign(**kinds))
     write_frame(job.output.pool, pool)
-    write_array(job.output.truth, truth)
 
 
 if __name__ == "__main__":

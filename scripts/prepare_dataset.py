@@ -1,10 +1,11 @@
-"""Read a dataset's official files once: into one memory-mappable array, a table of its images, and their masks."""
+"""Read a dataset's official files once: into one memory-mappable array, a table of its images, and their label maps."""
 
 from reregister.provenance.door import Job, run
 
 
 def main(job: Job) -> None:
-    from reregister.data.labels import write_labels
+    from reregister.data.label_map_files import write_label_maps
+    from reregister.data.reading import check_choices
     from reregister.data.source import locate, read_source
     from reregister.data.store import write_store
     from reregister.registry import load
@@ -16,9 +17,10 @@ def main(job: Job) -> None:
     # Only the original must hold what the paper's numbers rest on; of anything else the log says how it differs.
     original = all(member.origin.startswith("original") for member in source)
     sums = {member.member: member.sha256 for member in source}
-    with reader.read(members, sums, reader.ORIGINAL if original else {}) as reading:
+    check_choices(reader, job.params.reading)
+    with reader.read(members, sums, reader.ORIGINAL if original else {}, **job.params.reading) as reading:
         write_store(job.output.images, job.output.subjects, reading.count, reading)
-        write_labels(job.output.labels, job.output.label_table, *reading.labels())
+        write_label_maps(job.output.labels, job.output.label_table, reading.shape, reading.labels())
         print("\n".join(["against the official counts:", *(reading.deviations() or ["no deviation"])]))
         print("\n".join(["read with these findings:", *(reading.report or ["none"])]))
 

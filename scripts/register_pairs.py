@@ -5,12 +5,11 @@ from reregister.provenance.door import Job, run
 
 def main(job: Job) -> None:
     import pandas as pd
-    from numpy.lib.format import open_memmap
 
-    from reregister.baselines.batch import timing_table
+    from reregister.baselines.batch import fields_file, timing_table
     from reregister.data.store import ImageStore
     from reregister.inference import register_by_part
-    from reregister.provenance.files import atomic_path
+    from reregister.layers import padding_note
     from reregister.runtime import choose_device, torch_settings
     from reregister.tables import write_frame
     from reregister.weights import load_model
@@ -22,16 +21,19 @@ def main(job: Job) -> None:
     device = choose_device(job.params.device)
     job.device = device.type
     shape = (len(seeds), len(pairs), store.images.ndim - 2, *store.images.shape[2:])
-    timings = []
+    timings, note = [], ""
     progress = job.progress(len(seeds) * len(pairs), "pairs")
     with (
         torch_settings(job.threads, job.params.determinism, device) as job.determinism,
-        atomic_path(job.output.fields) as temporary,
+        fields_file(job.output.fields, shape) as fields,
     ):
-        fields = open_memmap(temporary, "w+", "float32", shape)
         for place, seed in enumerate(seeds):
             own = job.input.weights[place * len(parts) : (place + 1) * len(parts)]
-            models = {part: load_model(path, name, arguments).to(device) for part, path in zip(parts, own, strict=True)}
+            models = {
+                part: load_model(path, name, arguments, job.params.inference).to(device)
+                for part, path in zip(parts, own, strict=True)
+            }
+            note = padding_note(models[parts[0]], store.images.shape[2:])
             done = place * len(pairs)
             timing = register_by_part(
                 models,
@@ -43,8 +45,8 @@ def main(job: Job) -> None:
                 fields[place],
             )
             timings.append(timing_table(timing, pairs, method, seed, device.type, job.threads))
-        fields.flush()
-        del fields
+    if note:
+        print(note)
     write_frame(job.output.timing, pd.concat(timings, ignore_index=True))
 
 

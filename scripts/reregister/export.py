@@ -65,8 +65,12 @@ def write_onnx(
     traces is left out. Raises ReregisterError where the network's weights are not those that the graph takes, or the
     file cannot be written.
     """
-    weights = {name: tensor for name, tensor in model.state_dict().items() if tensor.is_floating_point()}
     places = {tensor.name: tensor for tensor in graph.graph.initializer}
+    # Averages that a network does not compute with, as where it normalises by the batch, are not in its graph.
+    unused = {name for name, _ in model.named_buffers() if name not in places}
+    weights = {
+        name: tensor for name, tensor in model.state_dict().items() if tensor.is_floating_point() and name not in unused
+    }
     strange = [n for n, tensor in weights.items() if n not in places or list(places[n].dims) != list(tensor.shape)]
     if strange:
         raise ReregisterError(

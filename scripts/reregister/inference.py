@@ -39,8 +39,8 @@ def register_by_part(
     """Register each pair with the network of its group, or all of them with the one of part `all`.
 
     models: part to network. images: (N, *spatial). spacing: (N, ndim). pairs: columns group, moving_row, fixed_row. out:
-    array (P, ndim, *spatial) that takes the fields, voxels, in the order of `pairs`. Returns one row of timing per pair,
-    in that order. Raises ReregisterError for a group without a network.
+    array (P, ndim, *spatial), such as a mapped one, that takes each field as it comes, voxels, in the order of `pairs`.
+    Returns one row of timing per pair, in that order. Raises ReregisterError for a group without a network.
     """
     parts = pd.Series("all", index=pairs.index) if set(models) == {"all"} else pairs["group"]
     missing = sorted(set(parts) - set(models))
@@ -52,14 +52,16 @@ def register_by_part(
         if not len(rows):
             continue
         report_part = partial(_report_after, report, sum(map(len, timings)))
-        out[rows], timing = register_pairs(
+        _, timing = register_pairs(
             network_method(model, device),
             images,
             pairs["moving_row"].to_numpy()[rows],
             pairs["fixed_row"].to_numpy()[rows],
             spacing,
             {},
-            report=report_part,
+            out,
+            report_part,
+            rows,
         )
         timings.append(timing.set_axis(rows))
     return pd.concat(timings).sort_index()

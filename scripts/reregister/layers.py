@@ -1,4 +1,4 @@
-"""Layers that the 3-D networks share: convolutions that half precision cannot spoil, checks of sizes and channels."""
+"""Layers that the 3-D networks share: convolutions that half precision cannot spoil, and images padded to fit."""
 
 import math
 from collections.abc import Sequence
@@ -68,24 +68,48 @@ def upsample(features: Tensor) -> Tensor:
 
 
 def stacked_pair(moving: Tensor, fixed: Tensor, ndim: int, multiple: int) -> Tensor:
-    """Moving and fixed (B, 1, *spatial) as the two channels (B, 2, *spatial) of a network that halves its sides.
+    """Moving and fixed (B, 1, *spatial) as the two channels (B, 2, *padded) of a network that halves its sides.
 
-    Raises ValueError for images that differ in shape, have another number of channels or sides, or have a side that is
-    no multiple of `multiple`.
+    Where a side is no multiple of `multiple`, both are padded with zeros at their far ends, so a voxel keeps its index;
+    `cropped` takes the field back. Raises ValueError for images that differ in shape or have another number of channels
+    or sides.
     """
     if moving.shape != fixed.shape or moving.ndim != ndim + 2 or moving.shape[1] != 1:
         axes = ", ".join("DHW"[-ndim:])
         raise ValueError(f"expected two images (B, 1, {axes}), got {tuple(moving.shape)} and {tuple(fixed.shape)}")
-    size = tuple(moving.shape[2:])
-    if any(side % multiple for side in size):
-        wanted = tuple(padded_size(size, multiple))
-        raise ValueError(f"image size {size} is no multiple of {multiple} on each side: pad it to {wanted}")
-    return torch.cat([moving, fixed], 1)
+    pair, size = torch.cat([moving, fixed], 1), moving.shape[2:]
+    more = [wanted - side for wanted, side in zip(padded_size(size, multiple), size, strict=True)]
+    # functional.pad counts from the last axis, with both ends of each.
+    return functional.pad(pair, [end for extra in reversed(more) for end in (0, extra)]) if any(more) else pair
+
+
+def cropped(ddf: Tensor, image: Tensor) -> Tensor:
+    """The part (B, ndim, *spatial) of a field of a padded pair that belongs to an image (B, 1, *spatial)."""
+    if ddf.shape[2:] == image.shape[2:]:
+        return ddf
+    return ddf[(slice(None), slice(None), *map(slice, image.shape[2:]))]
 
 
 def padded_size(size: Sequence[int], multiple: int) -> list[int]:
     """The least size that `size` fits in and whose sides are multiples of `multiple`."""
     return [math.ceil(side / multiple) * multiple for side in size]
+
+
+def padding_of(model: nn.Module, size: Sequence[int]) -> list[int] | None:
+    """The size to which a network pads images of `size`, None where it takes them as they are."""
+    padded = padded_size(size, getattr(model, "multiple", 1))
+    return None if padded == list(size) else padded
+
+
+def padding_note(model: nn.Module, size: Sequence[int]) -> str:
+    """What is to be said of the padding of images of `size`; empty where there is none."""
+    padded, times = padding_of(model, size), " x ".join(map(str, size))
+    if padded is None:
+        return ""
+    return (
+        f"images of {times} are padded with zeros at their far ends to {' x '.join(map(str, padded))}, for the network "
+        f"takes multiples of {getattr(model, 'multiple', 1)}, and the field is cropped to {times}"
+    )
 
 
 def check_ndim(ndim: int) -> None:

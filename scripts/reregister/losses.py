@@ -7,16 +7,26 @@ import torch
 from torch import Tensor
 
 from reregister.errors import ReregisterError
+from reregister.terms.label_dice import label_reg_dice
+from reregister.terms.local_ncc import local_ncc
+from reregister.terms.smoothness import bending_compact, bending_wide, grad_l2_central, grad_l2_forward, image_grad_l1
 
 
 @dataclass(frozen=True)
 class Registered:
-    """What a loss may look at: images (B, C, *spatial) and the displacement field (B, ndim, *spatial) in voxels."""
+    """What a loss may look at: images (B, C, *spatial) and the displacement field (B, ndim, *spatial) in voxels.
+
+    moving_labels, fixed_labels, warped_labels: where the training has labels, (B, L, *spatial) in [0, 1], one per channel;
+    a label that an image does not have is zero everywhere.
+    """
 
     moving: Tensor
     fixed: Tensor
     warped: Tensor
     ddf: Tensor
+    moving_labels: Tensor | None = None
+    fixed_labels: Tensor | None = None
+    warped_labels: Tensor | None = None
 
 
 def global_ncc(a: Tensor, b: Tensor, eps: float = 1e-8) -> Tensor:
@@ -57,15 +67,6 @@ def ssd_loss(pair: Registered) -> Tensor:
     return (pair.warped - pair.fixed).square().flatten(1).sum(1).mean()
 
 
-def grad_l2_forward(field: Tensor) -> Tensor:
-    """Squared forward differences of a field (B, ndim, *spatial), mean along each axis, averaged over the axes.
-
-    In squared units of the field per voxel; 0.0625 for u_0 = 0.5 x_0 in 2-D. Source: voxelmorph, `torch/losses.py` Grad.
-    """
-    axes = range(2, field.ndim)
-    return torch.stack([field.diff(dim=axis).square().mean() for axis in axes]).mean()
-
-
 def normalised_field(ddf: Tensor) -> Tensor:
     """A field (B, ndim, *spatial) in voxels as one in which an image reaches from -1 to 1: u_norm = 2 u / (N - 1)."""
     last = torch.tensor([side - 1 for side in ddf.shape[2:]], dtype=ddf.dtype, device=ddf.device)
@@ -74,7 +75,35 @@ def normalised_field(ddf: Tensor) -> Tensor:
 
 def smoothness_loss(pair: Registered) -> Tensor:
     """`grad_l2_forward` of the normalised field [mnist_voxelmorph, section 2.3]."""
-    return grad_l2_forward(normalised_field(pair.ddf))
+    return grad_l2_forward(normalised_field(pair.ddf)).mean()
+
+
+def local_ncc_loss(pair: Registered) -> Tensor:
+    """-LNCC of warped and fixed in windows of 9 voxels, averaged over the batch (papers.md 1.3)."""
+    return -local_ncc(pair.warped, pair.fixed).mean()
+
+
+def label_dice_loss(pair: Registered) -> Tensor:
+    """`label_reg_dice` of warped and fixed labels, averaged over the labels that both images of a pair have, then over pairs.
+
+    Source: papers.md 5.4. A pair without a label in common counts as 0. Raises ReregisterError where the training has no
+    labels.
+    """
+    if pair.moving_labels is None or pair.fixed_labels is None or pair.warped_labels is None:
+        raise ReregisterError("loss: label_dice needs labels; give training.labels, or take the term out")
+    both = pair.moving_labels.flatten(2).any(-1) & pair.fixed_labels.flatten(2).any(-1)
+    values = label_reg_dice(pair.warped_labels, pair.fixed_labels) * both
+    return (values.sum(1) / both.sum(1).clamp(min=1)).mean()
+
+
+def _of_field(term: Callable[[Tensor], Tensor]) -> Callable[[Registered], Tensor]:
+    """A term of the displacement field in voxels, averaged over the batch."""
+    return lambda pair: term(pair.ddf).mean()
+
+
+def _of_warped(term: Callable[[Tensor], Tensor]) -> Callable[[Registered], Tensor]:
+    """A term of the warped image, averaged over the batch."""
+    return lambda pair: term(pair.warped).mean()
 
 
 TERMS: dict[str, Callable[[Registered], Tensor]] = {
@@ -83,6 +112,14 @@ TERMS: dict[str, Callable[[Registered], Tensor]] = {
     "mse": mse_loss,
     "ssd": ssd_loss,
     "grad_l2_forward_normalised": smoothness_loss,
+    "local_ncc": local_ncc_loss,
+    "label_dice": label_dice_loss,
+    "grad_l2_forward": _of_field(grad_l2_forward),
+    "grad_l2_central": _of_field(grad_l2_central),
+    "bending_wide": _of_field(bending_wide),
+    "bending_compact": _of_field(bending_compact),
+    "image_grad_l1": _of_warped(image_grad_l1),
+    "image_grad_l2": _of_warped(grad_l2_forward),
 }
 
 

@@ -27,9 +27,12 @@ NAMES = {
     "field_error_mean": "error against the true field",
     "smoothness": "smoothness term",
     "uncovered": "share of the target not covered",
+    "mean_displacement": "mean displacement",
+    "tre": "target registration error of labels",
+    "tre_px": "target registration error of labels, voxels",
 }
 # Their unit stands beside the name.
-LENGTHS = ("max_displacement", "field_sd", "field_error_mean")
+LENGTHS = ("max_displacement", "mean_displacement", "field_sd", "field_error_mean", "tre")
 
 
 class Measure(NamedTuple):

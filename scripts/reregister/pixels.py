@@ -119,13 +119,16 @@ def _ticks(length: int, step: int) -> list[int]:
 
 
 def outlines(mask: Array | NDArray[np.integer]) -> list[list[list[float]]]:
-    """Closed lines around a mask, half way between the pixels inside and outside, in the coordinates of `grid_lines`.
+    """Closed lines around the labels of a mask, half way between the pixels inside and outside, as `grid_lines` has them.
 
-    mask: (H, W), above 0 inside. Returns one polyline of points [x, y] for each part and hole; none for an empty mask.
+    mask: (H, W), a number above 0 inside each label. Returns one polyline of points [x, y] for each part and hole of each
+    label; none for an empty mask.
     """
-    if not np.any(mask):
-        return []
-    # A margin of zeros closes the outline of what touches the border.
-    inside = np.pad(np.asarray(mask) > 0, 1).astype(float)
-    found = Figure().add_subplot().contour(inside, levels=[0.5]).allsegs[0]
-    return [(np.asarray(line) - 1).round(2).tolist() for line in found]
+    lines = []
+    for label in np.unique(np.asarray(mask)):
+        if label > 0:
+            # A margin of zeros closes the outline of what touches the border.
+            inside = np.pad(np.asarray(mask) == label, 1).astype(float)
+            found = Figure().add_subplot().contour(inside, levels=[0.5]).allsegs[0]
+            lines += [(np.asarray(line) - 1).round(2).tolist() for line in found]
+    return lines

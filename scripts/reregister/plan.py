@@ -8,7 +8,7 @@ from reregister.run_files import RunFiles
 # Rules that make exhibits, by the kind of exhibit.
 EXHIBIT_RULES = {"figure": "plot_figure", "gallery": "plot_gallery", "table": "make_table"}
 # Rules that make a method's fields, by its tool; every other tool is a baseline.
-REGISTER_RULES = {"network": "register_pairs", "prior": "run_prior"}
+REGISTER_RULES = {"network": "register_pairs", "prior": "run_prior", "openvino": "run_openvino"}
 
 
 class Plan(RunFiles):
@@ -67,14 +67,35 @@ class Plan(RunFiles):
                 tool = about["tool"]
                 if method in self.settings.trained(paper, experiment):
                     receipts += self.parts("trainings", paper, experiment, method)
+                if method in self.settings.compressed(paper, experiment):
+                    receipts += self.parts("compressions", paper, experiment, method)
                 for step in (REGISTER_RULES.get(tool, "run_baseline"), "evaluate_registration"):
                     receipts.append(f"{own}/{step}/{experiment}/{method}.json")
-            if self.settings.trained(paper, experiment):
+            if self.settings.made(paper, experiment):
                 receipts.append(f"{own}/export_models/{experiment}.json")
+            measured = self.read(paper, experiment, "steps")
+            for method in self.with_results(paper, experiment, "steps"):
+                receipts += [f"{own}/measure_step/{experiment}/{method}.json"] if method in measured else []
+            if self.read(paper, experiment, "similarity"):
+                receipts.append(f"{own}/compare_warped/{experiment}.json")
             receipts.append(f"{own}/compare_methods/{experiment}.json")
         for kind, step in EXHIBIT_RULES.items():
             receipts += [f"{own}/{step}/{name}.json" for name in self.exhibits(paper, kind)]
         return receipts
+
+    def _note(self, paper: str, experiment: str, method: str) -> str:
+        """What a page says beside a method: of which other its network is, and its note."""
+        about, source = self.settings.experiment(paper, experiment)["methods"][method], None
+        if place := self.settings.taken_of(paper, experiment, method):
+            setup = self.settings.experiment(*place[:2])
+            source = setup["methods"][place[2]]["label"]
+            if place[:2] != (paper, experiment):
+                source = f"{source} ({setup['title']})"
+        words = {"weights_of": "Weights of", "start_from": "Trained from the weights of", "compress": "Made of"}
+        way = next((text for key, text in words.items() if about[key]), "Network of")
+        zeros = ", its zeros held" if about["hold_zeros"] else ""
+        zeros += "".join(f", {key} {value}" for key, value in about["inference"].items())
+        return " ".join(filter(None, [f"{way}: {source}{zeros}." if source else "", about["note"]]))
 
     def page_context(self, paper: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
         """What a page says of its paper that no receipt holds: titles, captions, choices and claims.
@@ -84,7 +105,9 @@ class Plan(RunFiles):
         entry, about = self.settings.papers[paper], ("title", "licence", "citation")
         experiments = {}
         for name, setup in entry["experiments"].items():
-            methods = {m: {key: s[key] for key in ("label", "note")} for m, s in setup["methods"].items()}
+            methods = {
+                m: {"label": s["label"], "note": self._note(paper, name, m)} for m, s in setup["methods"].items()
+            }
             experiments[name] = {key: setup[key] for key in ("title", "section", "dataset")} | {"methods": methods}
         said = {key: entry[key] for key in ("title", "authors", "reference", "summary", "exhibits", "choices")}
         apart = ("run", "scale", "data", "accept_terms", "split")

@@ -26,6 +26,7 @@ _LIMITS = {
     "minimum": "at least {}",
     "maximum": "at most {}",
     "exclusiveMinimum": "more than {}",
+    "exclusiveMaximum": "less than {}",
     "minLength": "length at least {}",
     "minItems": "entries: at least {}",
     "maxItems": "entries: at most {}",

@@ -10,9 +10,10 @@ from reregister.errors import ReregisterError
 from reregister.provenance.files import write_json
 from reregister.settings import Settings
 
-# Files that an experiment yields once, and for each of its methods (traces for a prior alone); those of a network, for
-# each seed and part.
+# Files that an experiment yields once, and for each of its methods or those of one kind; those of a network, for each
+# seed and part.
 _PATTERNS_OF_EXPERIMENTS = {
+    "similarity": "metrics/{experiment}/similarity.csv",
     "pairs": "pairs/{experiment}.csv",
     "pool": "pairs/{experiment}.pool.csv",
     "comparison": "metrics/{experiment}/comparison.csv",
@@ -24,13 +25,18 @@ _PATTERNS = {
     "gallery": "metrics/{experiment}/{method}.gallery.npz",
     "timing": "fields/{experiment}/{method}.timing.csv",
     "traces": "fields/{experiment}/{method}.traces.csv",
+    "sizes": "fields/{experiment}/{method}.sizes.csv",
+    "steps": "steps/{experiment}/{method}.csv",
 }
 _PATTERNS_OF_NETWORKS = {
     "histories": "models/{experiment}/{method}/{part}_seed{seed}.history.csv",
     "cards": "models/{experiment}/{method}/{part}_seed{seed}.card.md",
     "weights": "models/{experiment}/{method}/{part}_seed{seed}.safetensors",
     "exports": "models/{experiment}/{method}/{part}_seed{seed}.onnx",
+    "int8": "models/{experiment}/{method}/{part}_seed{seed}.xml",
+    "layers": "models/{experiment}/{method}/{part}_seed{seed}.layers.csv",
     "trainings": "train_model/{experiment}/{method}_{part}_seed{seed}.json",
+    "compressions": "compress_model/{experiment}/{method}_{part}_seed{seed}.json",
 }
 
 
@@ -113,39 +119,69 @@ class RunFiles:
 
         seeds: those to name, the method's own where left out.
         """
-        folder = f"{self.folder}/receipts/{paper}" if kind == "trainings" else f"{self.folder}/{paper}"
-        parts = self.settings.experiment(paper, experiment)["training"]["parts"]
+        folder = f"{self.folder}/{paper}"
+        if kind in ("trainings", "compressions"):
+            folder = f"{self.folder}/receipts/{paper}"
+        parts = self.settings.parts_of(paper, experiment, method)
         return [
             f"{folder}/{_PATTERNS_OF_NETWORKS[kind]}".format(experiment=experiment, method=method, seed=seed, part=part)
             for seed in (self.settings.seeds(paper, experiment, method) if seeds is None else seeds)
             for part in parts
         ]
 
-    def training_experiments(self, paper: str) -> list[str]:
-        """Experiments of a paper that train networks themselves."""
-        return [name for name in self.settings.papers[paper]["experiments"] if self.settings.trained(paper, name)]
+    def network_experiments(self, paper: str) -> list[str]:
+        """Experiments of a paper that make networks themselves."""
+        return [name for name in self.settings.papers[paper]["experiments"] if self.settings.made(paper, name)]
 
     def architectures(self, paper: str, experiment: str) -> list[str]:
-        """Names of the networks that an experiment trains."""
-        methods = self.settings.experiment(paper, experiment)["methods"]
-        return sorted({methods[name]["model"]["name"] for name in self.settings.trained(paper, experiment)})
+        """Names of the networks whose weights an experiment makes."""
+        made = self.settings.made(paper, experiment)
+        return sorted({self.settings.model(paper, experiment, name)["name"] for name in made})
 
-    def weights(self, paper: str, experiment: str, method: str) -> list[str]:
-        """The trained networks that a method registers with, which another experiment may have trained."""
-        return self.parts(
-            "weights",
-            *self.settings.trained_as(paper, experiment, method),
-            self.settings.seeds(paper, experiment, method),
-        )
+    def weights(self, paper: str, experiment: str, method: str, kind: str = "weights") -> list[str]:
+        """The networks that a method registers with, which another experiment may have made: seed by seed, part by part.
+
+        kind: `weights`, or `exports` for the same as ONNX.
+        """
+        place = self.settings.weighted_as(paper, experiment, method)
+        return self.parts(kind, *place, self.settings.seeds(paper, experiment, method))
+
+    def int8_networks(self, paper: str, experiment: str, method: str) -> list[str]:
+        """The networks in whole numbers that a method of tool openvino writes, for each seed .xml and then .bin."""
+        if self.settings.experiment(paper, experiment)["methods"][method]["settings"]["precision"] != "int8":
+            return []
+        seeds = self.settings.seeds(paper, experiment, method)
+        names = [
+            _PATTERNS_OF_NETWORKS["int8"].format(experiment=experiment, method=method, part="all", seed=s)
+            for s in seeds
+        ]
+        return [f"{self.folder}/{paper}/{Path(name).with_suffix(end)}" for name in names for end in (".xml", ".bin")]
+
+    def taken_weights(self, paper: str, experiment: str, method: str, part: str, seed: str) -> list[str]:
+        """The weights of one network that another is made of, or trained further from; none where it is trained anew."""
+        place = self.settings.taken_of(paper, experiment, method)
+        if place is None:
+            return []
+        name = _PATTERNS_OF_NETWORKS["weights"].format(experiment=place[1], method=place[2], part=part, seed=seed)
+        return [f"{self.folder}/{place[0]}/{name}"]
+
+    def with_results(self, paper: str, experiment: str, kind: str) -> list[str]:
+        """Methods of an experiment that have a kind of result which not all have."""
+        settings = self.settings
+        if kind in ("traces", "sizes"):
+            return settings.methods(paper, experiment, {"traces": "prior", "sizes": "openvino"}[kind])
+        if kind in ("histories", "steps"):
+            return settings.trained(paper, experiment)
+        return settings.compressed(paper, experiment) if kind == "layers" else settings.made(paper, experiment)
 
     def results(self, paper: str, experiment: str, kind: str, methods: Sequence[str] = ()) -> list[str]:
         """Files of one kind that an experiment yields, for all its methods or for those that are named."""
         folder = f"{self.folder}/{paper}"
         if kind in _PATTERNS_OF_EXPERIMENTS:
             return [f"{folder}/{_PATTERNS_OF_EXPERIMENTS[kind]}".format(experiment=experiment)]
-        names = methods or self.settings.methods(paper, experiment)
-        if kind == "traces":
-            names = [name for name in names if name in self.settings.methods(paper, experiment, "prior")]
+        names = list(methods or self.settings.methods(paper, experiment))
+        if kind in ("traces", "sizes", "steps"):
+            names = [name for name in names if name in self.with_results(paper, experiment, kind)]
         if kind in _PATTERNS:
             return [f"{folder}/{_PATTERNS[kind]}".format(experiment=experiment, method=method) for method in names]
         if kind == "cards":
@@ -154,5 +190,13 @@ class RunFiles:
             cards = [f"{folder}/models/{experiment}/{method}.card.md" for method in priors]
         else:
             cards = []
-        trained = [name for name in names if name in self.settings.trained(paper, experiment)]
-        return cards + [file for method in trained for file in self.parts(kind, paper, experiment, method)]
+        made = [name for name in names if name in self.with_results(paper, experiment, kind)]
+        return cards + [file for method in made for file in self.parts(kind, paper, experiment, method)]
+
+    def read(self, paper: str, experiment: str, kind: str) -> list[str]:
+        """Methods of an experiment whose results of a kind some exhibit reads."""
+        found: set[str] = set()
+        for exhibit in self.settings.papers[paper]["exhibits"].values():
+            if exhibit["experiment"] == experiment and kind in exhibit["reads"]:
+                found |= set(exhibit["methods"] or self.settings.methods(paper, experiment))
+        return [name for name in self.settings.methods(paper, experiment) if name in found]

@@ -1,11 +1,13 @@
 """Running a part of a paper: what `only` names, what is left of its exhibits, and networks that take others' weights."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 from reregister.errors import ReregisterError
 from reregister.grid import with_cells
-from reregister.validation import check_known
+from reregister.networks import Place, circular, problem_of, sources
+from reregister.validation import check_known, set_by
 
 BASELINE = "identity"
 
@@ -37,7 +39,7 @@ def select(papers: Papers, only: Mapping[str, Mapping[str, Sequence[str]]], plac
             wanted = {BASELINE, *(methods or setup["methods"])}
             chosen[experiment] = {**setup, "methods": {m: s for m, s in setup["methods"].items() if m in wanted}}
         kept[name] = {**paper, "experiments": chosen}
-    left = {name: _without_orphans(paper, kept) for name, paper in kept.items()}
+    left = _without_orphans(kept)
     for name in only:
         if not left[name]["experiments"]:
             raise ReregisterError(
@@ -48,46 +50,81 @@ def select(papers: Papers, only: Mapping[str, Mapping[str, Sequence[str]]], plac
 
 
 def check_sources(papers: Papers, places: Mapping[str, tuple[str, Mapping[str, Any], str]]) -> None:
-    """Raise ReregisterError where weights are to be taken of a network that nothing trains.
+    """Raise ReregisterError where a method is to take its weights of a network that nothing makes.
 
     places: by paper its file, what overrode it, and how an error calls that, as `validation.check_known` takes them.
     """
     for name, paper in papers.items():
-        for key, method, source in _sources(paper):
-            path = ("experiments", key, "methods", method, "weights_of")
-            check_known(source["paper"], papers, [*path, "paper"], *places[name])
-            experiments = papers[source["paper"]]["experiments"]
-            check_known(source["experiment"], experiments, [*path, "experiment"], *places[name])
-            methods = experiments[source["experiment"]]["methods"]
-            trained = [m for m, about in methods.items() if about["tool"] == "network" and not about["weights_of"]]
-            check_known(source["method"], trained, [*path, "method"], *places[name])
+        for key, experiment in paper["experiments"].items():
+            for method, about in experiment["methods"].items():
+                where = ("experiments", key, "methods", method)
+                if problem := problem_of(about):
+                    _refuse([*where, *problem[0]], problem[1], places[name])
+                for path, source in sources(name, key, about):
+                    spelt = reduce(lambda value, part: value[part], path, about)
+                    _check_source(papers, source, [*where, *path], places[name], near=isinstance(spelt, str))
+    for name, paper in papers.items():
+        for key, experiment in paper["experiments"].items():
+            for method, about in experiment["methods"].items():
+                if circular(papers, (name, key, method)):
+                    path = next(path for path, _ in sources(name, key, about))
+                    _refuse(["experiments", key, "methods", method, *path], "leads back to the method", places[name])
 
 
-def _sources(paper: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, str]]]:
-    """Experiment, method and source of all networks of a paper that take others' weights."""
-    for key, experiment in paper["experiments"].items():
-        for method, about in experiment["methods"].items():
-            if about["weights_of"]:
-                yield key, method, about["weights_of"]
+def _check_source(
+    papers: Papers, source: Place, path: Sequence[str], place: tuple[str, Mapping[str, Any], str], near: bool
+) -> None:
+    """near: the source is one name, of a method of the same experiment."""
+    paper, experiment, method = source
+    check_known(paper, papers, [*path, "paper"], *place)
+    experiments = papers[paper]["experiments"]
+    check_known(experiment, experiments, [*path, "experiment"], *place)
+    methods = experiments[experiment]["methods"]
+    # Of a network that itself takes its weights of another: give that one.
+    made = [m for m, about in methods.items() if about["tool"] == "network" and not about["weights_of"]]
+    check_known(method, made, path if near else [*path, "method"], *place)
 
 
-def _without_orphans(paper: Mapping[str, Any], kept: Papers) -> dict[str, Any]:
-    def has_weights(source: Mapping[str, str] | None) -> bool:
-        if not source:
-            return True
-        experiment = kept[source["paper"]]["experiments"].get(source["experiment"], {"methods": {}})
-        return source["method"] in experiment["methods"]
+def _refuse(path: Sequence[str], clause: str, place: tuple[str, Mapping[str, Any], str]) -> None:
+    file, overrides, over = place
+    raise ReregisterError(f"{over if set_by(overrides, path) else file}: key {'.'.join(path)} {clause}")
 
+
+def _without_orphans(kept: Papers) -> dict[str, Any]:
+    """The papers without methods whose source is gone, as often as one goes with another, and without what needs them."""
+    left = dict(kept)
+    while True:
+        there = {
+            (name, key, method)
+            for name, paper in left.items()
+            for key, setup in paper["experiments"].items()
+            for method in setup["methods"]
+        }
+        thinned = {name: _thinned(name, paper, there) for name, paper in left.items()}
+        if thinned == left:
+            return {name: _with_exhibits(paper) for name, paper in left.items()}
+        left = thinned
+
+
+def _thinned(name: str, paper: Mapping[str, Any], there: set[Place]) -> dict[str, Any]:
     experiments = {}
     for key, setup in paper["experiments"].items():
-        methods = {m: about for m, about in setup["methods"].items() if has_weights(about["weights_of"])}
+        methods = {
+            method: about
+            for method, about in setup["methods"].items()
+            if all(source in there for _, source in sources(name, key, about))
+        }
         if set(methods) != {BASELINE}:
             experiments[key] = {**setup, "methods": methods}
+    return {**paper, "experiments": experiments}
+
+
+def _with_exhibits(paper: Mapping[str, Any]) -> dict[str, Any]:
     exhibits = {}
     for key, exhibit in paper["exhibits"].items():
-        if exhibit["experiment"] in experiments:
-            methods = experiments[exhibit["experiment"]]["methods"]
+        if exhibit["experiment"] in paper["experiments"]:
+            methods = paper["experiments"][exhibit["experiment"]]["methods"]
             left = [m for m in exhibit["methods"] if m in methods]
             if len(left if exhibit["methods"] else methods) >= exhibit["least"]:
                 exhibits[key] = {**exhibit, "methods": left}
-    return {**paper, "experiments": experiments, "exhibits": exhibits}
+    return {**paper, "exhibits": exhibits}

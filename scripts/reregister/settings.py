@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from reregister.config import fill_defaults, merge, parse_overrides, read_yaml, 
 from reregister.data.unpacked import unpacked_files
 from reregister.errors import ReregisterError
 from reregister.grid import expand_grids, with_cells
+from reregister.methods import Methods
 from reregister.own_ids import read_ids
 from reregister.prior.settings import check_tools
 from reregister.registry import names
@@ -18,7 +20,13 @@ from reregister.validation import check, check_known, set_by
 CONFIG, DATASETS = "config/config.yaml", "config/datasets.yaml"
 
 
-class Settings:
+@cache
+def _schema(path: Path) -> dict[str, Any]:
+    # All papers are held to one schema, and reading it takes longer than any of them.
+    return read_yaml(path)
+
+
+class Settings(Methods):
     """config.yaml with its overrides, the datasets and the papers, resolved to one scale.
 
     base: folder of the project. config: what Snakemake read. overrides: the part of it that the command line or another
@@ -54,7 +62,7 @@ class Settings:
         self.claims = {name: self._read(f"config/claims/{name}.yaml", "claims") for name in papers}
 
     def _schema(self, name: str) -> dict[str, Any]:
-        return read_yaml(self.base / f"workflow/schemas/{name}.schema.yaml")
+        return _schema(self.base / f"workflow/schemas/{name}.schema.yaml")
 
     def _read(self, name: str, schema: str) -> dict[str, Any]:
         content, rules = read_yaml(self.base / name), self._schema(schema)
@@ -107,11 +115,6 @@ class Settings:
                 known(method, methods, "exhibits", key, "methods")
         return paper
 
-    def experiment(self, paper: str, name: str) -> dict[str, Any]:
-        """One experiment of a paper, at the run's scale."""
-        experiment: dict[str, Any] = self.papers[paper]["experiments"][name]
-        return experiment
-
     def source(self, dataset: str) -> str:
         """Where a dataset comes from: `standin`, `download` or a path, `~` spelt out."""
         source = str(self.config["data"].get(dataset, "standin"))
@@ -121,53 +124,6 @@ class Settings:
         """`standin`, `download` or `path`."""
         source = self.source(dataset)
         return source if source in ("standin", "download") else "path"
-
-    def seeds(self, paper: str, experiment: str, method: str) -> list[int]:
-        """Seeds that a method runs with: the configured ones for a network, its own first, and 0 alone for the rest."""
-        setup = self.experiment(paper, experiment)
-        about = setup["methods"][method]
-        if about["tool"] != "network":
-            return [0]
-        seeds = list(self.config["seeds"] or setup["seeds"])
-        return seeds[: about["first_seeds"]] if about["first_seeds"] else seeds
-
-    def training(self, paper: str, experiment: str, method: str) -> dict[str, Any]:
-        """How a network is trained: as its experiment says, but for the values that the method has of its own."""
-        setup = self.experiment(paper, experiment)
-        # Whole values: the terms of a loss replace those of the experiment and are not added to them.
-        return {**setup["training"], **setup["methods"][method]["training"]}
-
-    def fitting(self, paper: str, experiment: str) -> dict[str, Any]:
-        """Padding, threads, mem_mb and runtime with which pairs are registered one by one: `fitting`, or else `training`."""
-        setup = self.experiment(paper, experiment)
-        found: dict[str, Any] = setup.get("fitting") or setup["training"]
-        return {key: found[key] for key in ("padding", "threads", "mem_mb", "runtime")}
-
-    def trained_as(self, paper: str, experiment: str, method: str) -> tuple[str, str, str]:
-        """Paper, experiment and method under which a network's weights were trained: its own, or those it takes them of."""
-        source = self.experiment(paper, experiment)["methods"][method]["weights_of"]
-        return (source["paper"], source["experiment"], source["method"]) if source else (paper, experiment, method)
-
-    def trained_parts(self, paper: str, experiment: str, method: str) -> list[str]:
-        """Parts that a network's training was divided into, wherever it was trained."""
-        where = self.trained_as(paper, experiment, method)
-        parts: list[str] = self.experiment(*where[:2])["training"]["parts"]
-        return parts
-
-    def trained(self, paper: str, experiment: str) -> list[str]:
-        """Networks that an experiment trains itself."""
-        networks = self.methods(paper, experiment, "network")
-        return [name for name in networks if self.trained_as(paper, experiment, name) == (paper, experiment, name)]
-
-    def methods(self, paper: str, experiment: str, tool: str | None = None) -> list[str]:
-        """Names of an experiment's methods, all or those of one tool."""
-        methods = self.experiment(paper, experiment)["methods"]
-        return [name for name, method in methods.items() if tool in (None, method["tool"])]
-
-    def all_methods(self, tool: str) -> list[str]:
-        """Names of every method of a tool in any paper, for wildcard constraints."""
-        found = {m for p, paper in self.papers.items() for e in paper["experiments"] for m in self.methods(p, e, tool)}
-        return sorted(found)
 
     def own_split(self, dataset: str) -> dict[str, list[str]] | None:
         """The user's own lists of ids for a dataset, read from their files, or None.

@@ -23,6 +23,7 @@ _WORDS = {
     "minimum": "at least {}",
     "maximum": "at most {}",
     "exclusiveMinimum": "more than {}",
+    "exclusiveMaximum": "less than {}",
     "minItems": "a list of at least {}",
     "maxItems": "a list of at most {}",
     "uniqueItems": "a list without repetitions",

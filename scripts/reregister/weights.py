@@ -10,9 +10,27 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from reregister.compression.bits import restored
 from reregister.errors import ReregisterError
+from reregister.layers import padding_of
 from reregister.provenance.files import atomic_path, canonical_json, write_text
 from reregister.registry import load
+
+# What stands at the head of a card, in this order.
+FRONT = (
+    "architecture",
+    "params",
+    "parameters",
+    "trained_on",
+    "data",
+    "precision",
+    "recipe_id",
+    "image_shape",
+    "modules",
+)
+# What a card has of some networks alone: the size to which images are padded, weights that it was trained on from, and
+# what was done to make it smaller.
+OPTIONAL = ("padded_to", "started_from", "compression")
 
 
 def build_model(name: str, params: Mapping[str, Any]) -> nn.Module:
@@ -87,8 +105,9 @@ def make_card(
 
     shape: (C, *spatial) of the images it was trained on. data: what `card.describe_data` says of them; without it the
     network cannot be given images of a user. precision: fp32 or bf16, of the network's arithmetic in training.
-    inputs: as of `list_modules`.
+    inputs: as of `list_modules`. A network that pads such images has a key padded_to more, (*spatial).
     """
+    padded = padding_of(model, shape[1:])
     return {
         "architecture": name,
         "params": dict(params),
@@ -100,6 +119,7 @@ def make_card(
         "data": None if data is None else dict(data),
         "precision": precision,
         "recipe_id": recipe_id,
+        **({"padded_to": padded} if padded else {}),
     }
 
 
@@ -148,28 +168,28 @@ def save_model(path: Path, card_path: Path, model: nn.Module, card: Mapping[str,
 
 def write_card(path: Path, card: Mapping[str, Any]) -> None:
     """Write a card as a text, as `card.read_card` reads it."""
-    keys = (
-        "architecture",
-        "params",
-        "parameters",
-        "trained_on",
-        "data",
-        "precision",
-        "recipe_id",
-        "image_shape",
-        "modules",
-    )
+    keys = [*FRONT, *(key for key in OPTIONAL if key in card)]
     front = {**{key: card[key] for key in keys}, "license": "apache-2.0"}
     # YAML, as model cards have it, and JSON line by line: what reads the one or the other can read it.
     lines = ["---", *(f"{key}: {json.dumps(value)}" for key, value in front.items()), "---", ""]
     lines += [f"# {card['architecture']}", "", f"Arguments: `{canonical_json(card['params'])}`", ""]
+    lines += [line for step in card.get("compression", []) for line in (_in_words(step), "")]
     lines += ["```", str(card["layers"]), "```", ""]
     write_text(path, "\n".join(lines))
 
 
-def load_model(path: Path, name: str, params: Mapping[str, Any]) -> nn.Module:
-    """The trained network `name(**params)` in evaluation mode.
+def _in_words(step: Mapping[str, Any]) -> str:
+    """A step of a card's `compression` as a line of text."""
+    settings = ", ".join(f"{key} {value}" for key, value in sorted(step.items()) if key not in ("way", "of"))
+    return f"Compressed ({step['way']}: {settings}) from the weights of recipe {step['of']}."
 
+
+def load_model(
+    path: Path, name: str, params: Mapping[str, Any], inference: Mapping[str, Any] | None = None
+) -> nn.Module:
+    """The trained network `name(**params)` in evaluation mode; weights that are stored in fewer bits become float32.
+
+    inference: arguments that are others than in training, of those that change no weight.
     Raises ReregisterError where the file holds another architecture, and what `load_tensors` raises.
     """
     tensors, card = load_tensors(path)
@@ -178,10 +198,10 @@ def load_model(path: Path, name: str, params: Mapping[str, Any]) -> nn.Module:
         raise ReregisterError(
             f"{path} holds weights of {held}, not of {name} {dict(params)}; give weights of that network"
         )
-    model = build_model(name, params)
+    model = build_model(name, {**params, **(inference or {})})
     try:
-        model.load_state_dict(tensors)
-    except RuntimeError as error:
+        model.load_state_dict(restored(tensors, card["quantisation"]) if "quantisation" in card else tensors)
+    except (KeyError, ValueError, RuntimeError) as error:
         detail = str(error).splitlines()[-1].strip()
         raise ReregisterError(f"{path} does not fit {name} {dict(params)}: {detail}") from error
     return model.eval()

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from reregister.benchmark import bspline, cardiac, plan
+from reregister.benchmark import bspline, cardiac, contestants, integers, plan, terms, volumes
 from reregister.benchmark.process import in_own_process
 from reregister.benchmark.registration import digit_pairs
 from reregister.benchmark.rows import Effort, medians
 from reregister.benchmark.table import measure
 from reregister.errors import ReregisterError
+from reregister.terms.label_dice import label_reg_dice
 from reregister.transforms.bspline import bspline_ddf
 
 COLUMNS = ["name", "value", "unit", "reference", "ratio", "target", "met", "note"]
@@ -44,8 +45,31 @@ LEAST = Effort(
     plans=1,
     prior_steps=2,
     prior_size=128,
+    contest_steps=1,
+    contest_side=16,
+    terms=1,
+    terms_side=16,
+    dice_side=16,
+    memory_size=(32, 32, 32),
+    volume_size=(32, 32, 32),
+    int8_channels=2,
+    int8_side=16,
+    int8_passes=1,
 )
+CONTEST = [f"voxelmorph_64_{precision}_vs_{name}" for precision in ("bf16", "fp32") for name in ("monai", "voxelmorph")]
+VOLUMES = [f"volume_160_{permutation}" for permutation in ("default", "maxpool", "reduced", "both")]
+# The authors' package is on PyPI alone, and a test of its own where it is installed.
+MISSING = [name for name in CONTEST if name.endswith("voxelmorph")]
 VOXELMORPH = {"training_step_voxelmorph_fp32": 1300, "training_step_voxelmorph_bf16": 900}
+# Rows whose reference is the target itself.
+TIMES = [
+    "training_step_28",
+    "training_step_256",
+    "training_step_voxelmorph_fp32",
+    "prior_step_256",
+    *VOLUMES,
+    "dry_run",
+]
 
 
 @pytest.mark.parametrize("order", [2, 3])
@@ -155,6 +179,105 @@ def test_a_process_has_its_own_threads_and_its_failure_is_told():
         in_own_process(os.getenv, 1, {"nothing": ""})
 
 
+def test_plain_convolutions_give_the_dice_of_the_loss_with_its_gradient():
+    fixed = (torch.rand(1, 2, 14, 9, 11, generator=torch.Generator().manual_seed(1)) > 0.6).float()
+    warped = torch.rand(1, 2, 14, 9, 11, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    passes = []
+    for term in (label_reg_dice, terms.direct_dice):
+        value = term(warped, fixed).mean()
+        passes.append((value.detach(), torch.autograd.grad(value, warped)[0]))
+    assert max(terms.difference(*passes).values()) < 1e-5
+    off = (passes[0][0] + 0.5, 1.5 * passes[0][1])
+    assert terms.difference(off, passes[0]) == {"value": pytest.approx(0.5), "gradient": pytest.approx(0.5)}
+
+
+@pytest.mark.parametrize(
+    ("monai", "gradient", "met"), [(3.1, 1e-6, "yes"), (2.9, 1e-6, "no"), (100.0, 2e-5, "no"), (100.0, None, "no")]
+)
+def test_a_term_has_to_be_fast_and_equal(monkeypatch, monai, gradient, met):
+    measured = {"ours": 1.0, "monai": monai, "value": 2e-5, "gradient": 0.0, "apart": 0.1}
+    if gradient is not None:
+        measured |= {"value": 1e-6, "gradient": gradient}
+    monkeypatch.setattr(terms, "in_own_process", lambda function, threads, arguments: measured)
+    ncc, dice = terms.term_rows(LEAST)
+    assert (ncc.name, ncc.met, ncc.ratio) == ("local_ncc", met, monai)
+    assert (dice.name, dice.met) == ("label_dice", "yes" if monai >= 15 and met == "yes" else "no")
+
+
+def test_nothing_is_compared_with_a_package_that_is_missing(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr(contestants, "in_own_process", lambda function, threads, arguments: {"step_ms": 1.0})
+    rows = [*contestants.contest_rows(LEAST), *terms.term_rows(LEAST)]
+    assert [row.name for row in rows] == [*CONTEST, "local_ncc", "label_dice"]
+    assert {(row.value, row.ratio, row.met) for row in rows} == {(None, None, "not measured")}
+    assert {row.note.split()[2] for row in rows} == {"monai", "voxelmorph"}
+
+
+def test_a_package_that_fails_leaves_the_other_rows(monkeypatch, capsys):
+    def measured(function, threads, arguments):
+        if "case" in arguments:
+            return {"step_ms": 10.0 if arguments["case"]["precision"] == "bf16" else 20.0}
+        if arguments["package"] == "voxelmorph":
+            raise ReregisterError("no such network")
+        return {"ms": 23.0 if arguments["settings"] else 24.0, "parameters": 5}
+
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: True)
+    monkeypatch.setattr(contestants, "in_own_process", measured)
+    rows = {row.name: row for row in contestants.contest_rows(LEAST)}
+    assert "no such network" in capsys.readouterr().out
+    assert [rows[name].met for name in CONTEST] == ["no", "not measured", "yes", "not measured"]
+    assert [rows[name].ratio for name in CONTEST] == [2.4, None, 1.2, None]
+    assert "23 ms without its integration" in rows[CONTEST[0]].note
+    assert rows[CONTEST[1]].note == "not measured: voxelmorph failed, see the log"
+
+
+def test_ours_has_to_run(monkeypatch):
+    def measured(function, threads, arguments):
+        raise ReregisterError("no such network")
+
+    monkeypatch.setattr(contestants, "in_own_process", measured)
+    with pytest.raises(ReregisterError, match="no such network"):
+        contestants.contest_rows(LEAST)
+
+
+def test_the_package_of_the_authors_trains():
+    pytest.importorskip("voxelmorph", minversion="0.3")
+    threads = torch.get_num_threads()
+    found = contestants.package_step("voxelmorph", {}, 32, 1)
+    torch.set_num_threads(threads)
+    assert found["ms"] > 0
+    assert found["parameters"] > 50_000
+
+
+@pytest.mark.parametrize(("pooled", "met"), [(449.0, "yes"), (451.0, "no")])
+def test_the_share_of_the_memory_decides(monkeypatch, pooled, met):
+    def measured(function, threads, arguments):
+        permutation = arguments["case"]["model"]["params"]["permutation"]
+        memory = {"default": 1000.0, "maxpool": pooled}[permutation]
+        return {"memory_mb": memory, "libraries_mb": 1.0, "step_ms": 1.0}
+
+    monkeypatch.setattr(volumes, "in_own_process", measured)
+    row = volumes.maxpool_memory(LEAST)
+    assert (row.value, row.ratio, row.met) == (pooled, 1000 / pooled, met)
+
+
+def test_a_volume_that_does_not_fit_misses_the_target(monkeypatch, capsys):
+    def measured(function, threads, arguments):
+        assert arguments["case"]["shape"] == [1, 160, 192, 224]
+        if arguments["case"]["model"]["params"]["permutation"] == "default":
+            raise ReregisterError("killed")
+        return {"memory_mb": 16_001.0, "libraries_mb": 1.0, "step_ms": 1.0, "register_ms": 1.0, "register_mb": 5.0}
+
+    monkeypatch.setattr(volumes, "in_own_process", measured)
+    monkeypatch.setattr(volumes, "_machine_gb", lambda: 16.5)
+    rows = volumes.volume_rows(Effort())
+    assert [row.name for row in rows] == VOLUMES
+    assert [(row.value, row.met) for row in rows] == [(None, "no"), *[(16.001, "no")] * 3]
+    assert "killed" in capsys.readouterr().out
+    monkeypatch.setattr(volumes, "_machine_gb", lambda: 15.9)
+    assert {(row.value, row.met) for row in volumes.volume_rows(Effort())} == {(None, "not measured")}
+
+
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
     def here(function, threads, arguments):
@@ -163,8 +286,10 @@ def table(tmp_path_factory):
     threads = torch.get_num_threads()
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("elsewhere"))
-        # A process more would import elastix once more, ten seconds; those of the training steps are real ones.
-        patch.setattr(cardiac, "in_own_process", here)
+        # A process more would import elastix or MONAI once more, many seconds; those of other rows are real ones.
+        for module in (cardiac, contestants, terms, volumes, integers):
+            patch.setattr(module, "in_own_process", here)
+        patch.setattr(contestants, "PACKAGES", ("monai",))
         yield measure(1, MODEL, TRAINING, ELASTIX, {"scale": "smoke"}, LEAST)
     torch.set_num_threads(threads)
 
@@ -183,14 +308,21 @@ def test_the_table_has_every_row_and_column(table):
         *VOXELMORPH,
         "prior_step_256",
         "prior_side_by_side_256",
+        *CONTEST,
+        "local_ncc",
+        "label_dice",
+        "maxpool_memory",
+        *VOLUMES,
+        "int8_vs_openvino_48",
+        "int8_vs_torch_48",
         "allocator",
         "dry_run",
     ]
-    assert (table["value"] > 0).all()
-    ratios = table.set_index("name")["ratio"]
-    times = ["training_step_28", "training_step_256", "training_step_voxelmorph_fp32", "prior_step_256", "dry_run"]
-    assert (ratios.drop(times) > 0).all()
-    assert ratios[times].isna().all()
+    rows = table.set_index("name")
+    assert (rows["value"].drop(MISSING) > 0).all()
+    assert (rows["ratio"].drop([*TIMES, *MISSING]) > 0).all()
+    assert rows.loc[[*TIMES, *MISSING], "ratio"].isna().all()
+    assert set(rows.loc[MISSING, "met"]) == {"not measured"}
     assert not table.drop(columns=["value", "ratio"]).isin(["", None]).any().any()
 
 
@@ -198,19 +330,26 @@ def test_met_follows_from_ratio_and_target(table):
     rows = table.set_index("name")
     assert rows.loc["allocator", ["target", "met"]].tolist() == ["none", "reported"]
     least_ratios = {"bspline_28": 5, "bspline_256": 5, "dirnet_vs_elastix_28": 10, "dirnet_torch_vs_elastix_256": 15}
+    least_ratios |= {"voxelmorph_64_bf16_vs_monai": 2.5, "voxelmorph_64_fp32_vs_monai": 1.2}
+    least_ratios |= {"local_ncc": 3, "label_dice": 15, "maxpool_memory": 1 / 0.45}
     for name, least in least_ratios.items():
         assert rows.loc[name, "met"] == ("yes" if rows.loc[name, "ratio"] >= least else "no")
-    for name, most in (("training_step_28", 8), ("training_step_256", 170), ("dry_run", 5), *VOXELMORPH.items()):
+    largest = {
+        "training_step_28": 8,
+        "training_step_256": 170,
+        "dry_run": 5,
+        **VOXELMORPH,
+        **dict.fromkeys(VOLUMES, 16),
+    }
+    for name, most in largest.items():
         assert rows.loc[name, "met"] == ("yes" if rows.loc[name, "value"] <= most else "no")
 
 
 def test_the_references_are_named_with_their_own_time(table):
     rows = table.set_index("name")
-    for name in rows.index.drop(
-        ["training_step_28", "training_step_256", "training_step_voxelmorph_fp32", "prior_step_256", "dry_run"]
-    ):
+    for name in rows.index.drop([*TIMES, *MISSING]):
         words = rows.loc[name, "reference"].split()
-        reference = float(words[words.index("ms") - 1])
+        reference = float(words[words.index(rows.loc[name, "unit"].split()[0]) - 1])
         assert reference / rows.loc[name, "value"] == pytest.approx(rows.loc[name, "ratio"], rel=0.02, abs=0.005)
     for name in ("dirnet_vs_elastix_28", "dirnet_torch_vs_elastix_256"):
         assert " 0 of its registrations failed" in rows.loc[name, "note"]
@@ -225,6 +364,25 @@ def test_the_exported_networks_give_the_field_of_torch_and_the_faster_has_the_ta
     faster = runtimes.loc[runtimes["value"].idxmin()]
     assert faster["met"] == ("yes" if faster["ratio"] >= 40 else "no")
     assert sorted(set(runtimes["met"]) - {"yes", "no"}) == ["reported"]
+
+
+def test_terms_are_compared_and_equal_at_any_size(table):
+    rows = table.set_index("name")
+    for name in ("local_ncc", "label_dice"):
+        words = rows.loc[name, "note"].split("difference of the value ")[1]
+        assert float(words.split(",")[0]) <= 1e-5
+        assert float(words.split("of the gradient ")[1].split()[0]) <= 1e-5
+
+
+def test_int8_gives_a_field_near_that_of_torch(table):
+    note = table.set_index("name").loc["int8_vs_torch_48", "note"]
+    assert 0 < float(note.split("int8 is ")[1].split()[0]) < 0.3
+
+
+def test_the_volumes_that_count_are_those_of_the_papers():
+    effort = Effort()
+    assert (effort.contest_side, effort.memory_size, effort.volume_size) == (64, (80, 96, 112), (160, 192, 224))
+    assert (effort.int8_channels, effort.int8_side) == (16, 48)
 
 
 def test_the_voxelmorph_of_digits_is_measured_in_both_precisions_at_the_papers_size(table):

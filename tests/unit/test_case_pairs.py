@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from reregister.data.pairing import frozen_pairs, pairs_in_pool, training_pool
+from reregister.data.pairing import frozen_pairs
+from reregister.data.pools import pairs_in_pool, training_pool
 from reregister.data.roles import split_subjects
 from reregister.errors import ReregisterError
 
@@ -82,7 +83,7 @@ def test_nothing_is_trained_or_validated(subjects):
     assert roles.index.equals(subjects.index)
     pool = training_pool(subjects, roles, {"name": "none"})
     assert pool.empty
-    assert list(pool) == ["id", "group", "cluster", "rule"]
+    assert list(pool) == ["id", "group", "cluster", "rule", "moving"]
     assert pairs_in_pool(pool) == 0
     assert frozen_pairs(subjects, roles, {"name": "none", "split": "validation"}, 0).empty
     with pytest.raises(ReregisterError, match="'none' is unknown"):

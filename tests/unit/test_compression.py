@@ -4,18 +4,12 @@ import pytest
 import torch
 from torch import nn
 
+from reregister.compression.bits import pack, quantise, unpack
 from reregister.compression.pruning import HeldMasks, apply_masks, masks_of, prunable, prune_globally, sparsity
-from reregister.compression.quantiser import (
-    load_quantised,
-    pack,
-    quantise,
-    quantise_weights,
-    save_quantised,
-    unpack,
-)
+from reregister.compression.quantiser import quantise_weights, save_quantised
 from reregister.errors import ReregisterError
 from reregister.models.label_reg_local_net import LabelRegLocalNet
-from reregister.weights import load_tensors, make_card, save_model
+from reregister.weights import load_model, load_tensors, make_card, save_model, save_tensors
 
 PARAMS = {"channels": 4}
 SHAPE = (1, 16, 16, 16)
@@ -175,7 +169,7 @@ def test_a_saved_network_is_small_and_runs(model, tmp_path, bits, per_channel):
     assert weights * bits / 8 < size < weights * bits / 8 + 80_000
     stored = load_tensors(path)[0]
     assert stored["deep.conv.weight.quantised"].dtype == (torch.int8 if bits == 8 else torch.uint8)
-    loaded = load_quantised(path, "label_reg_local_net", PARAMS)
+    loaded = load_model(path, "label_reg_local_net", PARAMS)
     for name, parameter in loaded.named_parameters():
         original = dict(model.named_parameters())[name]
         if parameter.ndim > 1:
@@ -199,7 +193,13 @@ def test_files_that_hold_something_else(model, tmp_path):
     path = tmp_path / "quantised.safetensors"
     save_quantised(path, model, card(model))
     with pytest.raises(ReregisterError, match="not of label_reg_local_net"):
-        load_quantised(path, "label_reg_local_net", {"channels": 8})
-    save_model(path, tmp_path / "card.md", model, card(model))
-    with pytest.raises(ReregisterError, match="not quantised"):
-        load_quantised(path, "label_reg_local_net", PARAMS)
+        load_model(path, "label_reg_local_net", {"channels": 8})
+    tensors, header = load_tensors(path)
+    for name in ("deep.conv.weight.quantised", "deep.conv.weight.scale"):
+        save_tensors(path, {key: tensor for key, tensor in tensors.items() if key != name}, header)
+        with pytest.raises(ReregisterError, match=rf"does not fit label_reg_local_net .*{name}"):
+            load_model(path, "label_reg_local_net", PARAMS)
+    header["quantisation"]["bits"] = 4
+    save_tensors(path, tensors, header)
+    with pytest.raises(ReregisterError, match="do not hold"):
+        load_model(path, "label_reg_local_net", PARAMS)

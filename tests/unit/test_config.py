@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from reregister import losses
 from reregister.config import SCALES, fill_defaults, merge, parse_overrides, read_yaml, resolve_scale
-from reregister.data import pairing, roles
+from reregister.data import pairing, pools, roles
 from reregister.errors import ReregisterError
 from reregister.metrics.labels import INTERPOLATIONS
 from reregister.registry import load, names
@@ -346,15 +346,14 @@ def test_names_in_the_schema_are_those_of_the_code() -> None:
         [*pairing._PAIRINGS, pairing.NO_PAIRS]
     )
     pool = definitions["experiment"]["properties"]["pairs"]["properties"]["training"]["properties"]["name"]
-    assert sorted(pool["enum"]) == sorted([*pairing.POOLS, pairing.NO_PAIRS])
+    assert sorted(pool["enum"]) == sorted([*pools.POOLS, pairing.NO_PAIRS])
     assert set(_schema("config")["properties"]["split"]["additionalProperties"]["properties"]) == set(roles.ROLES)
     assert definitions["experiment"]["properties"]["label_interpolation"]["enum"] == list(INTERPOLATIONS)
-    for training in (definitions["training"], definitions["method"]["properties"]["training"]):
-        assert sorted(training["properties"]["loss"]["propertyNames"]["enum"]) == sorted(losses.TERMS)
-    optimiser = definitions["training"]["properties"]["optimiser"]
+    assert sorted(definitions["loss"]["propertyNames"]["enum"]) == sorted(losses.TERMS)
+    optimiser = definitions["optimiser"]
     for name in optimiser["properties"]["name"]["enum"]:
         build_optimiser(torch.nn.Linear(1, 1), fill_defaults({"name": name, "lr": 0.1}, optimiser))
-    tools = set(definitions["method"]["properties"]["tool"]["enum"]) - {"network", "prior"}
+    tools = set(definitions["method"]["properties"]["tool"]["enum"]) - {"network", "prior", "openvino"}
     assert tools == {name for name in names("baselines") if hasattr(load("baselines", name), "register")}
     assert tuple(_schema("config")["properties"]["scale"]["enum"]) == SCALES
 

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from reregister.data.labels import LabelStore
 from reregister.data.store import ImageStore
 from reregister.evaluation.examples import example_pairs, rank_pairs, sequence
 from reregister.evaluation.fields import PairData, evaluate_fields
@@ -13,6 +12,8 @@ from reregister.metrics.intensity import ncc
 from reregister.metrics.labels import warp_labels
 from reregister.metrics.overlap import dice
 from reregister.tables import write_arrays
+
+from .test_evaluation_fields import maps_of
 
 SIDE, PAIRS = 20, 6
 
@@ -57,11 +58,14 @@ def pictures(seed: int) -> np.ndarray:
     return (images - images.min()) / (images.max() - images.min())
 
 
-def make(pairs: pd.DataFrame, truth: np.ndarray, masks: dict[tuple[str, str], np.ndarray] | None = None) -> PairData:
+Masks = dict[tuple[str, str], np.ndarray]
+
+
+def make(
+    pairs: pd.DataFrame, truth: np.ndarray, masks: Masks | None = None, scored: list[str] | None = None
+) -> PairData:
     store = ImageStore(pictures(0), pd.DataFrame({"spacing": ["0.5 0.5"] * (2 * PAIRS)}))
-    arrays = np.array(list((masks or {}).values()), np.uint8).reshape(-1, SIDE, SIDE)
-    labels = LabelStore(arrays, pd.DataFrame(list(masks or {}), columns=["id", "label"]))
-    return PairData(store, labels, pairs, truth, "mm", "zeros")
+    return PairData(store, maps_of(masks or {}, (SIDE, SIDE)), pairs, truth, "mm", "zeros", scored=scored)
 
 
 @pytest.fixture
@@ -75,12 +79,13 @@ def case():
     return pairs, fields.astype(np.float16)
 
 
-def masks_of(pairs: pd.DataFrame) -> dict[tuple[str, str], np.ndarray]:
-    """A disc on every image, at places that make the overlap of each pair another; a second label that counts nowhere."""
+def masks_of(pairs: pd.DataFrame) -> Masks:
+    """A disc on every image, at places that make the overlap of each pair another, and a ring around it."""
     inside = np.indices((SIDE, SIDE)) - 9.5
     names = [(name, 0) for name in pairs["moving"]] + [(name, n) for n, name in enumerate(pairs["fixed"], 1)]
-    found = {(name, "cavity"): np.hypot(inside[0], inside[1] - shift) <= 6 for name, shift in names}
-    return found | {(name, "wall"): np.ones((SIDE, SIDE), bool) for name, _ in names}
+    away = {name: np.hypot(inside[0], inside[1] - shift / 2) for name, shift in names}
+    cavities = {(name, "cavity"): far <= 6 for name, far in away.items()}
+    return cavities | {(name, "wall"): (far > 6) & (far <= 8) for name, far in away.items()}
 
 
 def test_examples_are_the_pairs_of_their_ranks(case) -> None:
@@ -137,26 +142,48 @@ def test_the_common_pair_has_labels_where_some_pairs_have(case) -> None:
     assert dict(zip(found["rank"], found["pair_id"], strict=True))["common"] == "p4"
 
 
-def test_examples_of_labels_go_by_overlap_and_show_the_first_label(case) -> None:
+@pytest.mark.parametrize("scored", [["cavity"], ["wall", "cavity"]])
+def test_examples_of_labels_go_by_overlap_and_show_the_scored_labels(case, scored) -> None:
     pairs, fields = case
     masks = masks_of(pairs)
-    data = make(pairs, fields + 1, masks)
+    data = make(pairs, fields + 1, masks, scored)
     evaluation = evaluate_fields(data, fields)
     found = example_pairs(data, fields, evaluation.metrics)
     ranked = dict(zip(found["rank"], found["pair_id"], strict=True))
     by_id = evaluation.metrics.set_index("pair_id")["dice"]
     assert (ranked["best"], ranked["worst"]) == (by_id.idxmax(), by_id.idxmin())
-    first = evaluation.by_label[evaluation.by_label["label"] == "cavity"].set_index("pair_id")["dice"]
     for place, name in enumerate(found["pair_id"]):
         row = int(name[1:])
-        moving, fixed = masks[f"m{row}", "cavity"], masks[f"f{row}", "cavity"]
-        np.testing.assert_array_equal(found["mask_moving"][place], moving)
-        np.testing.assert_array_equal(found["mask_fixed"][place], fixed)
-        warped = warp_labels(moving, fields[row].astype(np.float32), [1], "linear", "zeros")[0]
-        np.testing.assert_array_equal(found["mask_warped"][place], warped)
-        assert found["dice_before"][place] == dice(moving, fixed)
-        assert found["dice_after"][place] == first[name] == dice(warped, fixed)
-        assert found["mask_moving"].dtype == found["mask_warped"].dtype == np.uint8
+        before, after = [], []
+        for number, label in enumerate(scored, 1):
+            moving, fixed = masks[f"m{row}", label], masks[f"f{row}", label]
+            np.testing.assert_array_equal(found["mask_moving"][place] == number, moving)
+            np.testing.assert_array_equal(found["mask_fixed"][place] == number, fixed)
+            warped = warp_labels(moving, fields[row].astype(np.float32), [1], "linear", "zeros")[0]
+            # At a tie two labels may share a pixel, which the later one of a map takes.
+            assert np.mean((found["mask_warped"][place] == number) != warped) < 0.01
+            before.append(dice(moving, fixed))
+            after.append(dice(warped, fixed))
+        assert found["mask_moving"][place].max() == len(scored)
+        assert found["dice_before"][place] == pytest.approx(np.mean(before))
+        assert found["dice_after"][place] == by_id[name] == pytest.approx(np.mean(after))
+    assert found["mask_moving"].dtype == found["mask_warped"].dtype == np.uint8
+
+
+def test_a_pair_without_a_common_label_has_no_overlap_to_show(case) -> None:
+    pairs, fields = case
+    masks = masks_of(pairs)
+    for name in ("cavity", "wall"):
+        del masks["f0", name]
+        masks["m1", name] = np.zeros((SIDE, SIDE))
+    data = make(pairs.iloc[:2], np.zeros((0, 2, SIDE, SIDE)), masks)
+    metrics = evaluate_fields(data, fields[:2]).metrics
+    assert metrics["dice"].isna().all()
+    found = example_pairs(data, fields, metrics.drop(columns="dice"))
+    assert len(found["rank"]) == 4
+    assert np.isnan(found["dice_before"]).all()
+    assert np.isnan(found["dice_after"]).all()
+    assert not found["mask_warped"].any()
 
 
 def test_examples_are_stored_without_pickles_and_with_the_same_bytes(case, tmp_path) -> None:

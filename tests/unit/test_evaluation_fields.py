@@ -8,9 +8,10 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from reregister.data.labels import LabelStore
+from reregister.data.label_maps import LabelMaps
 from reregister.data.store import ImageStore
-from reregister.evaluation.fields import MEANS, PairData, evaluate_fields
+from reregister.errors import ReregisterError
+from reregister.evaluation.fields import MEANS, ROOTS, PairData, choose_labels, evaluate_fields
 from reregister.metrics.intensity import mae, mse, ncc, ssim
 from reregister.metrics.labels import LABEL_METRICS, evaluate_labels
 from reregister.metrics.registration import METRICS, evaluate_pair
@@ -64,10 +65,20 @@ def data_of(images, pairs, truth=NO_TRUTH, spacing=(1.0, 1.0), unit="px", paddin
     """What fields are measured on; spacing: one for all images or a row for each; masks: by (image id, label)."""
     spacings = np.broadcast_to(spacing, (len(images), images.ndim - 2))
     store = ImageStore(images, pd.DataFrame({"spacing": [" ".join(map(repr, row)) for row in spacings.tolist()]}))
-    arrays = np.array(list(masks.values()), np.uint8).reshape(len(masks), *images.shape[2:])
-    table = pd.DataFrame(list(masks), columns=["id", "label"]).assign(unit=unit)
-    empty = ["" if mask.any() else "yes" for mask in arrays]
-    return PairData(store, LabelStore(arrays, table.assign(empty=empty)), pairs, truth, unit, padding, **more)
+    return PairData(store, maps_of(masks, images.shape[2:], unit), pairs, truth, unit, padding, **more)
+
+
+def maps_of(masks, spatial, unit="px", values=None):
+    """Masks by (image id, label) as maps; values: of a label in the map of an image, by default in order of the names."""
+    ids, names = (list(dict.fromkeys(key[place] for key in masks)) for place in (0, 1))
+    maps, rows = np.zeros((len(ids), *spatial), np.uint8), []
+    for (identity, name), mask in masks.items():
+        value = (values or {}).get((identity, name), names.index(name) + 1)
+        maps[ids.index(identity)][mask > 0] = value
+        count = int((mask > 0).sum())
+        rows.append((ids.index(identity), identity, name, value, unit, count, "" if count else "yes"))
+    columns = ["row", "id", "label", "value", "unit", "voxels", "empty"]
+    return LabelMaps(maps, pd.DataFrame(rows, columns=columns).astype(str))
 
 
 def evaluate(images, pairs, fields, truth=NO_TRUTH, **more):
@@ -203,13 +214,15 @@ def disc(row, column, radius=5):
 
 @pytest.fixture
 def masks(pairs):
-    """A cavity on every image and a wall on some; the cavity of f6 is empty, and f7 has a wall alone."""
+    """A cavity on every image and a wall around it on some; the cavity of f6 is empty, and f7 has a wall alone."""
     ids = dict.fromkeys([*pairs["moving"], *pairs["fixed"]])
-    found = {(name, "cavity"): disc(9, 8 + place) for place, name in enumerate(ids)}
+    found = {(name, "cavity"): disc(9, 8 + place % 4, 4) for place, name in enumerate(ids)}
     found["f6", "cavity"] = np.zeros((SIDE, SIDE), np.uint8)
     del found["f7", "cavity"]
     walls = ["m0", "f4", "m3", "f7", "m1"]
-    return found | {(name, "wall"): disc(9, 8 + place, 7) - disc(9, 8 + place, 4) for place, name in enumerate(walls)}
+    places = [list(ids).index(name) % 4 for name in walls]
+    around = {(n, "wall"): disc(9, 8 + p, 7) - disc(9, 8 + p, 4) for n, p in zip(walls, places, strict=True)}
+    return found | around
 
 
 @pytest.mark.parametrize("interpolation", ["linear", "nearest"])
@@ -219,11 +232,21 @@ def test_labels_are_measured_as_they_are_alone(images, pairs, fields, masks, int
     data = data_of(images, pairs, spacing=(1.5, 0.5), unit="mm", masks=masks, **more)
     found = evaluate_fields(data, fields)
     table = found.by_label
-    cases = [("p0", "cavity"), ("p0", "wall"), ("p1", "cavity"), ("p1", "wall"), ("p2", "cavity"), ("p3", "cavity")]
-    assert [tuple(row) for row in table[["pair_id", "label"]].to_numpy()] == [*cases, ("p4", "wall")]
-    assert list(table.columns) == [*CASE, "unit", "spacing", "label", "interpolation", *LABEL_METRICS]
+    cases = [(f"p{n}", name) for n in range(4) for name in ("cavity", "wall")]
+    # No image of p2 has a wall.
+    cases.remove(("p2", "wall"))
+    cases += [("p4", "cavity"), ("p4", "wall")]
+    assert [tuple(row) for row in table[["pair_id", "label"]].to_numpy()] == cases
+    assert list(table.columns) == [*CASE, "unit", "spacing", "label", "scored", "interpolation", *LABEL_METRICS]
     by_id = pairs.set_index("pair_id")
+    # f6 has an empty cavity, m2 no wall, f7 no cavity.
+    absent = {("p2", "cavity"): (0, 1), ("p3", "wall"): (1, 0), ("p4", "cavity"): (0, 1)}
     for row in table.to_dict("records"):
+        if flags := absent.get((row["pair_id"], row["label"])):
+            assert (row["empty_warped"], row["empty_fixed"]) == flags
+            assert all(np.isnan(row[name]) for name in LABEL_METRICS if not name.startswith("empty"))
+            assert (row["interpolation"], row["scored"]) == (interpolation, "yes")
+            continue
         pair = by_id.loc[row["pair_id"]]
         both = [masks[pair[side], row["label"]] for side in ("moving", "fixed")]
         (expected,) = evaluate_labels(*both, fields[int(row["pair_id"][1])], (1.5, 0.5), [1], **more)
@@ -243,10 +266,13 @@ def test_a_pair_has_the_mean_over_its_labels_and_counts_the_empty_ones(images, p
     # A different value for both labels, so that the mean is neither's.
     first = found.by_label[found.by_label["pair_id"] == "p0"]["dice"]
     assert first.nunique() == 2
-    assert table["empty_labels"].tolist() == [0, 0, 1, 0, 0]
-    # The empty mask is flagged: no overlap, and no distance that would be defined.
-    assert table.loc["p2", "dice"] == 0
-    assert table.loc["p2", ["hd95", "hd95_pooled", "asd"]].isna().all()
+    for name, of in ROOTS.items():
+        roots = by_pair[of].apply(lambda own: np.sqrt((own**2).mean()))
+        pd.testing.assert_series_equal(table[name], roots, check_names=False)
+    assert table.loc["p0", "tre"] > 0
+    # The empty mask is flagged, and so is one that is not there: nothing of it is defined, whatever the field.
+    assert table["empty_labels"].tolist() == [0, 0, 1, 1, 1]
+    assert table.loc["p2", [*MEANS, *ROOTS]].isna().all()
     moving, fixed = masks["m0", "cavity"], masks["f4", "cavity"]
     assert found.by_label["dice"][0] == pytest.approx(2 * (moving & fixed).sum() / (moving.sum() + fixed.sum()))
 
@@ -255,16 +281,64 @@ def test_a_pair_whose_images_share_no_label_has_no_overlap(images, pairs, masks)
     del masks["f7", "wall"]
     found = evaluate_fields(data_of(images, pairs, masks=masks), np.zeros((5, 2, SIDE, SIDE), np.float32))
     last = found.metrics.iloc[4]
-    assert "p4" not in set(found.by_label["pair_id"])
-    assert last[[*MEANS, "empty_labels"]].isna().all()
+    last_rows = found.by_label[found.by_label["pair_id"] == "p4"]
+    assert last_rows[["label", "empty_warped", "empty_fixed"]].to_numpy().tolist() == [["cavity", 0, 1], ["wall", 0, 1]]
+    assert last[[*MEANS, *ROOTS]].isna().all()
+    assert last["empty_labels"] == 2
     assert np.isfinite(last["ncc"])
+
+
+def test_scored_labels_alone_make_the_means_of_a_pair(images, pairs, masks, fields):
+    every = evaluate_fields(data_of(images, pairs, masks=masks), fields)
+    found = evaluate_fields(data_of(images, pairs, masks=masks, scored=["wall"]), fields)
+    drop = lambda table: table.drop(columns="scored")  # noqa: E731
+    pd.testing.assert_frame_equal(drop(found.by_label), drop(every.by_label))
+    assert set(found.by_label[["label", "scored"]].itertuples(index=False, name=None)) == {
+        ("cavity", ""),
+        ("wall", "yes"),
+    }
+    walls = found.by_label[found.by_label["label"] == "wall"].set_index("pair_id")
+    table = found.metrics.set_index("pair_id")
+    for name, of in {**dict(zip(MEANS, MEANS, strict=True)), **ROOTS}.items():
+        pd.testing.assert_series_equal(table[name].drop("p2"), walls[of], check_names=False)
+    # No image of p2 has a wall: nothing is known and nothing is flagged.
+    assert table.loc["p2", [*MEANS, *ROOTS, "empty_labels"]].isna().all()
+    assert not np.allclose(table["dice"].iloc[:2], every.metrics["dice"].iloc[:2])
+
+
+def test_which_labels_are_measured_and_scored(images, masks):
+    labels = maps_of(masks, images.shape[2:])
+    assert choose_labels(labels, True) == (labels, ["cavity", "wall"])
+    assert choose_labels(labels, ["wall"]) == (labels, ["wall"])
+    none, scored = choose_labels(labels, False)
+    assert (none.names, scored) == ([], [])
+    with pytest.raises(ReregisterError, match="names walls, which is no label of the data; they have cavity, wall"):
+        choose_labels(labels, ["cavity", "walls"])
+
+
+def test_a_label_with_other_values_in_each_map(images, pairs, masks, fields):
+    values = {("m0", "cavity"): 7, ("m0", "wall"): 1, ("f4", "wall"): 9, ("m3", "cavity"): 2, ("m3", "wall"): 3}
+    data = data_of(images, pairs, masks=masks)
+    other = replace(data, labels=maps_of(masks, images.shape[2:], values=values))
+    expected, found = (evaluate_fields(own, fields).by_label for own in (data, other))
+    pd.testing.assert_frame_equal(found, expected)
+
+
+def test_images_of_one_subject_share_a_map(images, pairs, masks, fields):
+    data = data_of(images, pairs, masks=masks)
+    own = data.labels.table[data.labels.table["id"] == "f4"]
+    twin = LabelMaps(data.labels.maps, pd.concat([data.labels.table, own.assign(id="twin")], ignore_index=True))
+    renamed = replace(data, labels=twin, pairs=pairs.assign(fixed=pairs["fixed"].replace("f4", "twin")))
+    expected, found = (evaluate_fields(with_map, fields).by_label for with_map in (data, renamed))
+    pd.testing.assert_frame_equal(found.drop(columns="fixed"), expected.drop(columns="fixed"))
 
 
 def test_without_labels_there_are_no_columns_of_them(images, pairs, fields):
     found = evaluate_fields(data_of(images, pairs), fields)
-    assert not set(found.metrics.columns) & {*MEANS, "empty_labels"}
+    assert not set(found.metrics.columns) & {*MEANS, *ROOTS, "empty_labels"}
     assert found.by_label.empty
-    assert list(found.by_label.columns) == [*CASE, "unit", "spacing", "label", "interpolation", *LABEL_METRICS]
+    columns = [*CASE, "unit", "spacing", "label", "scored", "interpolation", *LABEL_METRICS]
+    assert list(found.by_label.columns) == columns
 
 
 def test_a_known_shift_brings_the_mask_where_it_belongs(images, pairs):
@@ -274,10 +348,11 @@ def test_a_known_shift_brings_the_mask_where_it_belongs(images, pairs):
     field[:, 1] = 3
     masks = {("m0", "cavity"): disc(9, 12), ("f4", "cavity"): disc(9, 9)}
     found = evaluate_fields(data_of(images, one, masks=masks), field)
-    assert found.metrics[[*MEANS, "empty_labels"]].iloc[0].tolist() == [1, 0, 0, 0, 0]
+    assert found.metrics[[*MEANS, *ROOTS, "empty_labels"]].iloc[0].tolist() == [1, 0, 0, 0, 0, 0, 0]
     before = evaluate_fields(data_of(images, one, masks=masks, spacing=(1.0, 0.25)), 0 * field)
     assert before.metrics["dice"][0] < 0.8
     assert before.metrics["hd95"][0] == pytest.approx(0.75)
+    assert before.metrics[["tre", "tre_px"]].iloc[0].tolist() == pytest.approx([0.75, 3])
 
 
 def test_the_ssim_of_the_grey_values_that_were_read(images, pairs, fields):

@@ -17,6 +17,7 @@ from reregister.baselines.batch import register_pairs
 from reregister.errors import ReregisterError
 from reregister.export import export_onnx
 from reregister.models.dirnet import DIRNet
+from reregister.models.reduced_voxelmorph import ReducedVoxelMorph
 from reregister.runtimes import RUNTIMES, onnx_method
 from reregister.transforms import bspline, thin_plate
 
@@ -260,3 +261,17 @@ def test_a_file_that_is_no_network_is_refused(runtime, tmp_path):
 def test_a_runtime_that_does_not_exist_is_refused_with_those_that_do(tmp_path):
     with pytest.raises(ReregisterError, match="'tensorrt' is not known; choose one of onnxruntime, openvino"):
         onnx_method(tmp_path / "network.onnx", "tensorrt", 1)
+
+
+def test_padding_to_a_size_that_can_be_halved_is_part_of_the_file(tmp_path):
+    torch.manual_seed(0)
+    network, size = ReducedVoxelMorph("reduced"), (9, 8, 7)
+    nn.init.normal_(network.flow.weight, 0, 0.3)
+    export_onnx(network, tmp_path / "network.onnx", (1, *size), METADATA)
+    moving, fixed = torch.rand(2, 1, 1, *size, generator=torch.Generator().manual_seed(1))
+    expected = field_of(network, moving, fixed)
+    assert expected.shape == (1, 3, *size)
+    for runtime in RUNTIMES:
+        register = onnx_method(tmp_path / "network.onnx", runtime, 1)
+        ddf, _ = register(moving[0, 0].numpy(), fixed[0, 0].numpy(), (1.0, 1.0, 1.0), settings={})
+        np.testing.assert_allclose(ddf, expected[0], rtol=0, atol=1e-4, err_msg=runtime)

@@ -179,9 +179,21 @@ def pixels(path: Path) -> np.ndarray:
 
 def test_no_module_goes_untested() -> None:
     # Those of labelled data, of protocols side by side and of networks fitted to one pair have files of their own.
-    from . import test_cardiac_figures, test_prior_figures, test_voxelmorph_figures
+    from . import (
+        test_cardiac_figures,
+        test_label_figures,
+        test_prior_figures,
+        test_reduction_figures,
+        test_voxelmorph_figures,
+    )
 
-    others = (test_cardiac_figures, test_voxelmorph_figures, test_prior_figures)
+    others = (
+        test_cardiac_figures,
+        test_label_figures,
+        test_voxelmorph_figures,
+        test_prior_figures,
+        test_reduction_figures,
+    )
     tested = {*DRAWN, *TABLES, *(name for file in others for name in (*file.DRAWN, *file.TABLES))}
     assert names("figures") == sorted(tested)
 
@@ -522,11 +534,26 @@ def test_a_gallery_whose_images_may_not_be_shown_holds_none(inputs: Inputs, tmp_
     plt.close(figure)
 
 
-def test_a_gallery_of_volumes_is_refused(inputs: Inputs, tmp_path: Path) -> None:
-    path = tmp_path / "volumes.npz"
-    write_arrays(path, {**examples_of("affine"), "moving": np.zeros((3, 1, 8, 8, 8))})
-    with pytest.raises(ReregisterError, match=r"fig9_test shows flat images and .*volumes\.npz holds volumes"):
-        drawn(exhibit("gallery"), {"gallery": [path]})
+def test_a_gallery_of_volumes_shows_a_slice_of_each(tmp_path: Path) -> None:
+    arrays, rng = examples_of("affine"), np.random.default_rng(3)
+    # Axes to the right, to the front and up.
+    moving, labels = rng.random((3, 1, 4, 5, 6), dtype=np.float32), np.zeros((3, 4, 5, 6), np.uint8)
+    labels[:, 1, 2, 1], labels[:, 2, 2, 4] = 1, 2
+    arrays |= dict.fromkeys(("moving", "fixed", "warped"), moving)
+    arrays |= {f"mask_{role}": labels for role in ("moving", "fixed", "warped")}
+    arrays["ddf"] = np.ones((3, 3, 4, 5, 6), np.float32) * np.array([1, 2, 3])[:, None, None, None]
+    write_arrays(tmp_path / "volumes.npz", arrays)
+    cases = load("figures", "gallery").cases_of(exhibit("gallery"), {"gallery": [tmp_path / "volumes.npz"]})
+    # A coronal slice through the middle: up is up, and the subject's right is on the left.
+    np.testing.assert_array_equal(cases[0]["moving"][0], moving[0, 0, :, 2].T[::-1, ::-1])
+    assert cases[0]["mask_fixed"].max() == 2
+    np.testing.assert_array_equal(cases[0]["ddf"][:, 0, 0], [-3, -1])
+    item = load("figures", "gallery").panels(exhibit("gallery"), {"gallery": [tmp_path / "volumes.npz"]})["items"][0]
+    assert (item["height"], item["width"]) == (6, 4)
+    assert len(item["outlines"]["fixed"]) == 2
+    about = replace(exhibit("gallery"), options={"plane": "oblique"})
+    with pytest.raises(ReregisterError, match="fig9_test: a plane is sagittal, coronal, axial, not oblique"):
+        drawn(about, {"gallery": [tmp_path / "volumes.npz"]})
 
 
 def test_a_gallery_without_any_defined_pair_says_so(tmp_path: Path) -> None:

@@ -199,3 +199,13 @@ def test_archive_members_that_leave_the_folder(tmp_path):
     path.write_bytes(b"<html>Please log in</html>")
     with pytest.raises(ReregisterError, match="does not open as tar"):
         read({path.name: path}, {}, {})
+
+
+def test_archives_that_are_cut(folder, tmp_path):
+    path = tmp_path / "IBSR_V2.0_nifti_stripped.tgz"
+    with tarfile.open(path, "w:gz") as archive:
+        archive.add(folder / "IBSR_nifti_stripped", "IBSR_nifti_stripped")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ReregisterError, match=r"stripped\.tgz does not open as tar .*; fetch IBSR_V2\.0.* again\.$"):
+        read({path.name: path}, {}, {})

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from reregister import inference
-from reregister.baselines.batch import run_baseline
+from reregister.baselines.batch import fields_file, run_baseline
 from reregister.data.store import SUBJECT_COLUMNS, write_store
 from reregister.errors import ReregisterError
 from reregister.inference import network_method, register_by_part
@@ -74,7 +74,7 @@ def test_index_of_the_pairs_has_no_say():
 
 
 def test_times_and_notes_stay_with_their_pair(monkeypatch):
-    def timed(method, images, moving, fixed, spacing, settings, report):
+    def timed(method, images, moving, fixed, spacing, settings, out, report, places):
         rows = pd.DataFrame({"seconds": 0.5 * moving, "note": [f"fixed {row}" for row in fixed]})
         return np.zeros((len(moving), 2, SIDE, SIDE)), rows
 
@@ -200,3 +200,15 @@ def test_network_method_returns_one_field_and_no_note():
     assert ddf.shape == (2, SIDE, SIDE)
     assert ddf[0, 0, 0] == 10_304
     assert note == ""
+
+
+def test_fields_go_to_their_file_or_nowhere(tmp_path):
+    values = np.random.default_rng(0).random((2, 3, 2, 4, 5), dtype=np.float32)
+    with fields_file(tmp_path / "f.npy", values.shape) as fields:
+        assert isinstance(fields, np.memmap)
+        fields[:] = values
+    np.save(tmp_path / "whole.npy", values)
+    assert (tmp_path / "f.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
+    with pytest.raises(KeyError), fields_file(tmp_path / "none.npy", (1, 2)):
+        raise KeyError
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["f.npy", "whole.npy"]

@@ -6,7 +6,6 @@ import pytest
 
 from reregister.data.label_map_files import maps_from_masks, write_label_maps
 from reregister.data.label_maps import LabelMaps
-from reregister.data.labels import LabelStore, write_labels
 from reregister.errors import ReregisterError
 
 SHAPE = (3, 4)
@@ -63,27 +62,33 @@ def test_many_batches_and_no_batch(paths):
     assert (none.names, none.ids("white")) == ([], set())
 
 
-def test_same_answers_as_the_store_of_masks(tmp_path):
+def test_masks_come_back_from_maps(paths):
     rng = np.random.default_rng(0)
     either = rng.integers(0, 3, (4, *SHAPE))
     either[2][either[2] == 1] = 0
-    names = ["LV cavity", "wall"]
+    names, ids = ["LV cavity", "wall"], ["007", "NA", "b", "a"]
     masks = np.stack([image == value for image in either for value in (1, 2)]).astype(np.uint8)[:-1]
-    table = pd.DataFrame([(f"i{n}", name, "px") for n in range(4) for name in names], columns=["id", "label", "unit"])
+    table = pd.DataFrame([(one, name, "px") for one in ids for name in names], columns=["id", "label", "unit"])
     table = table.iloc[:-1]
-    write_labels(tmp_path / "masks.npy", tmp_path / "masks.csv", masks, table)
-    write_label_maps(tmp_path / "maps.npy", tmp_path / "maps.csv", SHAPE, [maps_from_masks(masks, table)])
-    old = LabelStore.open(tmp_path / "masks.npy", tmp_path / "masks.csv")
-    new = LabelMaps.open(tmp_path / "maps.npy", tmp_path / "maps.csv")
-    for name in names:
-        assert old.ids(name) == new.ids(name)
-        for identity in ("i0", "i1", "i2", "i3"):
-            assert old.has(identity, name) == new.has(identity, name)
-            if old.has(identity, name):
-                assert old.is_empty(identity, name) == new.is_empty(identity, name)
-                np.testing.assert_array_equal(old.mask(identity, name), new.mask(identity, name))
-    assert new.is_empty("i2", "LV cavity")
-    assert not new.has("i3", "wall")
+    write_label_maps(*paths, SHAPE, [maps_from_masks(masks, table)])
+    found = LabelMaps.open(*paths)
+    assert isinstance(found.maps, np.memmap)
+    assert found.table["unit"].unique().tolist() == ["px"]
+    for mask, row in zip(masks, table.itertuples(), strict=True):
+        np.testing.assert_array_equal(found.mask(row.id, row.label), mask)
+        assert found.is_empty(row.id, row.label) == (not mask.any())
+    assert found.is_empty("b", "LV cavity")
+    assert found.ids("wall") == {"007", "NA", "b"}
+    assert not found.has("a", "wall")
+
+
+def test_same_content_same_bytes(tmp_path):
+    made = []
+    for folder in ("one", "two"):
+        paths = tmp_path / folder / "labels.npy", tmp_path / folder / "labels.csv"
+        write_label_maps(*paths, SHAPE, batches())
+        made.append([path.read_bytes() for path in paths])
+    assert made[0] == made[1]
 
 
 def test_masks_that_overlap_are_no_map():

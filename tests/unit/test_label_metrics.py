@@ -9,6 +9,7 @@ from monai.networks.blocks import Warp
 from monai.transforms import AsDiscrete
 
 from reregister.metrics.labels import LABEL_METRICS, evaluate_labels, warp_labels
+from reregister.metrics.landmark import centroid_distance
 from reregister.metrics.overlap import dice
 from reregister.metrics.surface import surface_metrics
 
@@ -122,7 +123,80 @@ def test_wrong_input_is_refused():
         evaluate_labels(moving, moving.astype(float), field, (1.0, 1.0), [1])
     with pytest.raises(ValueError, match="no labels"):
         warp_labels(moving, field, [])
-    with pytest.raises(ValueError, match=r"\(1, 2, 24, 29\)"):
+    with pytest.raises(ValueError, match=r"\(2, 24, 29\)"):
         warp_labels(moving, field[..., 1:], [1])
     with pytest.raises(ValueError, match=r"\(24, 29\)"):
         evaluate_labels(moving, moving[:, 1:], field, (1.0, 1.0), [1])
+
+
+def volume_of_labels(seed: int, shape: tuple[int, ...] = (18, 30, 24)) -> np.ndarray:
+    """Few small labels and a large one that touches the border of the image."""
+    found = np.zeros(shape, np.uint8)
+    found[:, :9] = 4
+    for label in (1, 2, 3, 200):
+        start = np.random.default_rng([seed, label]).integers(1, np.array(shape) - 6)
+        found[tuple(slice(first, first + 5) for first in start)] = label
+    return found
+
+
+@pytest.mark.parametrize("interpolation", ["linear", "nearest"])
+@pytest.mark.parametrize("padding", ["border", "zeros"])
+@pytest.mark.parametrize("drift", [(0, 0, 0), (6.3, -7.2, 2.6), (-40, 3, 0)])
+def test_boxes_of_labels_change_nothing(interpolation, padding, drift):
+    moving = volume_of_labels(0)
+    smooth = np.random.default_rng(1).uniform(-3, 3, (3, *moving.shape)).astype(np.float32)
+    field = smooth + np.reshape(drift, (3, 1, 1, 1)).astype(np.float32)
+    labels = [4, 200, 2, 77, 1]
+    warper = Warp(mode="bilinear" if interpolation == "linear" else "nearest", padding_mode=padding)
+    found = warp_labels(moving, field, labels, interpolation, padding)
+    assert not found[3].any()
+    for label, mask in zip(labels, found, strict=True):
+        onehot = torch.from_numpy((moving == label).astype(np.float32))[None, None]
+        soft = warper(onehot, torch.from_numpy(field)[None])[0, 0].numpy()
+        clear = np.abs(soft - 0.5) > 1e-4
+        differing = (mask != (soft >= 0.5)) & clear
+        # Of the nearest voxel, rounding decides between two.
+        assert differing.sum() <= (0 if interpolation == "linear" else 3)
+
+
+def test_metrics_in_boxes_are_those_of_whole_volumes():
+    moving, fixed = volume_of_labels(0), volume_of_labels(3)
+    field = np.random.default_rng(1).uniform(-2, 2, (3, *moving.shape)).astype(np.float32)
+    labels, spacing = [1, 2, 3, 4, 200], (1.5, 0.9, 1.2)
+    for row, mask in zip(
+        evaluate_labels(moving, fixed, field, spacing, labels), warp_labels(moving, field, labels), strict=True
+    ):
+        target = fixed == row["label"]
+        expected = {"dice": dice(mask, target), **surface_metrics(mask, target, spacing)}
+        expected |= centroid_distance(mask, target, spacing)
+        for name, value in expected.items():
+            assert row[name] == pytest.approx(value, nan_ok=True), name
+
+
+def test_a_label_may_have_another_value_in_the_fixed_map():
+    moving, fixed = volume_of_labels(0), volume_of_labels(3)
+    renumbered = np.zeros(256, np.uint8)
+    renumbered[[1, 2, 4]] = [9, 4, 1]
+    field = np.zeros((3, *moving.shape))
+    spacing = (1.0, 1.0, 1.0)
+    expected = evaluate_labels(moving, fixed, field, spacing, [1, 2, 4])
+    found = evaluate_labels(moving, renumbered[fixed], field, spacing, [1, 2, 4], fixed_labels=[9, 4, 1])
+    for row, other in zip(found, expected, strict=True):
+        for name in LABEL_METRICS:
+            assert row[name] == pytest.approx(other[name], nan_ok=True), name
+
+
+def test_a_shift_moves_the_centroid_by_itself():
+    fixed = np.zeros((20, 24, 22), np.uint8)
+    fixed[6:12, 7:11, 5:14] = 3
+    field = np.zeros((3, 20, 24, 22))
+    # Pull-back by (2, -3, 1): the label comes to stand 2 planes before and 3 rows behind its place.
+    field[0], field[1], field[2] = 2, -3, 1
+    (row,) = evaluate_labels(fixed, fixed, field, (2.0, 1.0, 0.5), [3])
+    assert row["centroid_distance_px"] == pytest.approx(np.sqrt(4 + 9 + 1))
+    assert row["centroid_distance"] == pytest.approx(np.sqrt(16 + 9 + 0.25))
+    field[0] = 60
+    (row,) = evaluate_labels(fixed, fixed, field, (2.0, 1.0, 0.5), [3], padding="zeros")
+    assert math.isnan(row["centroid_distance"])
+    assert math.isnan(row["centroid_distance_px"])
+    assert (row["empty_warped"], row["empty_fixed"], row["dice"]) == (1, 0, 0)

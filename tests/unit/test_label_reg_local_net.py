@@ -1,13 +1,11 @@
 """LabelRegLocalNet against the counts of papers.md 5.2 and the structure of label-reg."""
 
-import onnxruntime
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
 
 from reregister.errors import ReregisterError
-from reregister.export import trace
 from reregister.models.label_reg_local_net import BatchNorm3d, ConvTranspose3d, LabelRegLocalNet
 from reregister.weights import build_model, count_parameters
 
@@ -124,18 +122,6 @@ def test_both_statistics_take_the_same_weights():
     assert not torch.allclose(model.eval()(*pair()), other.eval()(*pair()), atol=1e-3)
 
 
-def test_batch_statistics_in_onnx_are_those_of_torch():
-    # Running averages without factors go through ONNX in test_int8.
-    model = moved(statistics="batch", scale=True)
-    model(*pair())
-    images = pair(seed=1)
-    with torch.no_grad():
-        wanted = model.eval()(*images)
-    session = onnxruntime.InferenceSession(trace(model, (1, 16, 16, 16)).SerializeToString())
-    found = session.run(None, {"moving": images[0].numpy(), "fixed": images[1].numpy()})[0]
-    torch.testing.assert_close(torch.from_numpy(found), wanted, rtol=1e-3, atol=1e-4)
-
-
 def test_gradients_in_half_precision_are_those_of_single():
     # At 32 the deepest level has a depth of 2, where bf16 convolutions on a CPU lose their weight gradient.
     model, images = moved(), pair(32)
@@ -156,9 +142,32 @@ def test_gradients_in_half_precision_are_those_of_single():
     assert differences["summands.0.weight"] < 0.1
 
 
-def test_size_and_words_that_do_not_fit():
-    with pytest.raises(ValueError, match=r"no multiple of 16 on each side: pad it to \(32, 32, 32\)"):
-        LabelRegLocalNet(channels=2)(*pair(24))
-    for params, text in (({"channels": 5}, "even"), ({"statistics": "none"}, "batch or running")):
+def test_a_size_that_cannot_be_halved_is_padded_with_zeros():
+    model, images = moved(), pair(24)
+    by_hand = [functional.pad(image, (0, 8) * 3) for image in images]
+    ddf = model(*images)
+    assert ddf.shape == (2, 3, 24, 24, 24)
+    torch.testing.assert_close(ddf, model(*by_hand)[..., :24, :24, :24])
+
+
+def test_momentum_of_the_running_averages():
+    for momentum in (1e-3, 0.1):
+        model = LabelRegLocalNet(channels=2, momentum=momentum)
+        norms = [module for module in model.modules() if isinstance(module, BatchNorm3d)]
+        assert len(norms) == 25
+        assert {norm.momentum for norm in norms} == {momentum}
+    assert {
+        module.momentum for module in LabelRegLocalNet(channels=2).modules() if isinstance(module, BatchNorm3d)
+    } == {1e-3}
+    model(*pair())
+    first = norms[0].running_mean.clone()
+    model(*pair())
+    # The same batch again: what is left of the way to its mean is a tenth shorter.
+    torch.testing.assert_close(norms[0].running_mean, first * 1.9)
+
+
+def test_words_that_do_not_fit():
+    cases = [({"channels": 5}, "even"), ({"statistics": "none"}, "batch or running")]
+    for params, text in (*cases, ({"momentum": 0.0}, "momentum"), ({"momentum": 1.5}, "momentum")):
         with pytest.raises(ReregisterError, match=text):
             build_model("label_reg_local_net", params)

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import center_of_mass
 from skimage.metrics import structural_similarity
 
 from reregister.metrics.jacobian import jacobian_statistics
-from reregister.metrics.landmark import field_error
+from reregister.metrics.landmark import centroid_distance, field_error
 from reregister.metrics.registration import METRICS, evaluate_pair
 
 
@@ -130,3 +131,20 @@ def test_evaluate_pair_names_wrong_shapes():
         evaluate_pair(**pair() | {"ddf": np.zeros((1, 2, 16, 18))})
     with pytest.raises(ValueError, match="need 2 spacings, got 3"):
         evaluate_pair(**pair() | {"spacing": (1, 1, 1)})
+
+
+@pytest.mark.parametrize("shape", [(14, 20), (12, 13, 14)])
+def test_centroids_are_those_of_scipy(shape):
+    random = np.random.default_rng(0)
+    masks = [random.random(shape) < share for share in (0.2, 0.4)]
+    spacing = (1.5, 0.5, 2.0)[: len(shape)]
+    apart = np.subtract(*(center_of_mass(mask) for mask in masks))
+    found = centroid_distance(*masks, spacing)
+    assert found["centroid_distance_px"] == pytest.approx(np.linalg.norm(apart))
+    assert found["centroid_distance"] == pytest.approx(np.linalg.norm(apart * spacing))
+    empty = centroid_distance(masks[0], np.zeros(shape, bool), spacing)
+    assert np.isnan(list(empty.values())).all()
+    with pytest.raises(ValueError, match="do not fit"):
+        centroid_distance(*masks, spacing[:-1])
+    with pytest.raises(ValueError, match="do not fit"):
+        centroid_distance(masks[0], masks[1][1:], spacing)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from reregister.data.idx import write_idx
-from reregister.data.pairing import frozen_pairs, training_pool
+from reregister.data.pairing import frozen_pairs
+from reregister.data.pools import training_pool
 from reregister.data.readers.mnist import FILES, ORIGINAL, read
 from reregister.data.roles import split_subjects
 from reregister.errors import ReregisterError
@@ -36,9 +37,8 @@ def _write(folder, arrays):
 def test_read(tmp_path, raw):
     reading = read(_write(tmp_path, raw), DIGESTS, {})
     images, subjects = reading.images, reading.subjects
-    masks, table = reading.labels()
-    assert masks.shape == (0, 6, 5)
-    assert table.empty
+    assert reading.shape == (6, 5)
+    assert list(reading.labels()) == []
     assert "test has 13 images, not 10000" in reading.deviations()
     assert images.dtype == np.float32
     assert images.shape == (37, 1, 6, 5)

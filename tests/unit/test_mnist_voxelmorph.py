@@ -8,7 +8,7 @@ from torch import nn
 from reregister.errors import ReregisterError
 from reregister.export import export_onnx
 from reregister.losses import build_loss
-from reregister.models.mnist_voxelmorph import MnistVoxelMorph
+from reregister.models.mnist_voxelmorph import MnistVoxelMorph, conv_of_doubled
 from reregister.training.loop import Trainer, TrainingData, build_optimiser
 from reregister.training.schedule import Schedule
 from reregister.weights import build_model, count_parameters, list_modules
@@ -119,6 +119,52 @@ def test_dropout_is_of_training_alone_and_touches_no_displacement():
     assert (model(*pair) != 0).all()
 
 
+def test_dropped_values_have_their_rate_and_the_others_its_scale():
+    torch.manual_seed(0)
+    block = MnistVoxelMorph(8, dropout=0.3).down[0].train()
+    block.norm = nn.Identity()
+    features = torch.randn(40, 8, 30, 31).contiguous(memory_format=torch.channels_last).requires_grad_()
+    out = block.after(features)
+    dropped = out == 0
+    # Three standard deviations of the share; along each axis too, so that neighbours are not dropped together.
+    assert dropped.float().mean().item() == pytest.approx(0.3, abs=3 * (0.21 / dropped.numel()) ** 0.5)
+    for axis in range(4):
+        both = (dropped & dropped.roll(1, axis)).float().mean().item()
+        assert both == pytest.approx(0.09, abs=5 * (0.09 / dropped.numel()) ** 0.5)
+    expected = nn.functional.leaky_relu(features, 0.2) / 0.7
+    torch.testing.assert_close(out[~dropped], expected[~dropped], rtol=1e-4, atol=1e-6)
+    gradient = torch.autograd.grad(out.sum(), features)[0]
+    torch.testing.assert_close(gradient * features, out, rtol=1e-5, atol=1e-6)
+    torch.manual_seed(3)
+    first = block.after(features)
+    torch.manual_seed(3)
+    assert torch.equal(block.after(features), first)
+    assert not torch.equal(block.after(features), first)
+
+
+def test_convolution_of_doubled_pixels_in_one_with_its_gradients():
+    torch.manual_seed(0)
+    conv = nn.Conv2d(5, 7, 3, padding=1).double()
+    features = torch.randn(2, 5, 4, 6).double().requires_grad_()
+    doubled = nn.functional.interpolate(features, scale_factor=2, mode="nearest")
+    upstream = torch.randn(2, 7, 8, 12).double()
+    values = (conv_of_doubled(features, conv), conv(doubled))
+    torch.testing.assert_close(*values)
+    gradients = [torch.autograd.grad(value, (features, conv.weight, conv.bias), upstream) for value in values]
+    for found, wanted in zip(*gradients, strict=True):
+        torch.testing.assert_close(found, wanted)
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_training_and_inference_are_one_network(skip):
+    torch.manual_seed(0)
+    model = MnistVoxelMorph(6, output_norm=False, dropout=0.0, skip=skip)
+    # Normalisation is what differs between the two by its own nature.
+    for block in (*model.down, *model.up):
+        block.norm = nn.Identity()
+    torch.testing.assert_close(model.train()(*images()), model.eval()(*images()), rtol=0, atol=1e-5)
+
+
 def test_skips_carry_the_features_of_their_size():
     torch.manual_seed(0)
     model = MnistVoxelMorph(4, output_norm=False, skip=True).eval()
@@ -187,7 +233,7 @@ def test_training_beats_the_identity_in_either_precision(tmp_path, precision):
 def test_bf16_is_used_in_training_and_fp32_to_validate():
     seen = {}
     model = MnistVoxelMorph(4, output_norm=False)
-    model.last.register_forward_hook(lambda module, _, output: seen.update({module.training: output.dtype}))
+    model.pool.register_forward_hook(lambda module, _, output: seen.update({module.training: output.dtype}))
     fields = {}
     model.register_forward_hook(lambda module, _, output: fields.update({module.training: output.dtype}))
     rows = np.arange(8)

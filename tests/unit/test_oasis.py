@@ -47,7 +47,7 @@ def folder(tmp_path):
 
 
 def everything(folder, **options):
-    with read({"oasis": folder}, {}, {}, **options) as reading:
+    with read({folder.name: folder}, {}, {}, **options) as reading:
         images, subjects = zip(*reading, strict=True)
         maps, tables = zip(*reading.labels(), strict=True)
     return reading, np.concatenate(images), pd.concat(subjects, ignore_index=True), np.concatenate(maps), tables
@@ -206,3 +206,15 @@ def test_archive_members_that_leave_the_folder(tmp_path):
         archive.addfile(info, io.BytesIO(b"abc"))
     with pytest.raises(ReregisterError, match="unsafe path"):
         read({path.name: path}, {}, {})
+
+
+def test_archives_that_are_cut(folder, tmp_path):
+    path = tmp_path / "neurite-oasis.v1.0.tar"
+    with tarfile.open(path, "w") as archive:
+        for part in sorted(folder.iterdir()):
+            archive.add(part, part.name)
+    whole = path.read_bytes()
+    # Within the last volume: its header is there, its end is not.
+    path.write_bytes(whole[: whole.rindex(b"ustar") + 700])
+    with pytest.raises(ReregisterError, match=r"tar .*; fetch (neurite-oasis\.v1\.0\.tar|or copy it) again\.$"):
+        everything(path)

@@ -16,7 +16,7 @@ from reregister.cli import main
 from reregister.data.scd import reading
 from reregister.errors import ReregisterError
 from reregister.pair.images import read_image
-from reregister.pair.network import compute_field, load_network
+from reregister.pair.network import Network, compute_field, load_network, require_fit
 from reregister.pair.nifti import fault_of
 from reregister.pair.scaling import scale
 from reregister.weights import build_model, list_modules, load_tensors, make_card, save_model, save_tensors
@@ -304,3 +304,17 @@ def test_cuda_where_there_is_none(tmp_path, capsys, monkeypatch):
     command = ["register", "--model", str(save(tmp_path)), good, good, "--out", str(tmp_path / "o"), "--device", "cuda"]
     assert main(command) == 1
     assert "torch sees no GPU here" in capsys.readouterr().err
+
+
+def test_a_volume_that_the_network_pads_by_itself_is_registered_and_told():
+    torch.manual_seed(0)
+    model = build_model("reduced_voxelmorph", {"permutation": "reduced"})
+    torch.nn.init.normal_(model.flow.weight, 0, 0.3)
+    network = Network(model.eval(), {"image_shape": [1, 8, 8, 8]})
+    (note,) = require_fit(network, (9, 8, 7))
+    assert note.startswith("images of 9 x 8 x 7 are padded with zeros at their far ends to 12 x 8 x 8")
+    assert require_fit(network, (12, 8, 8)) == []
+    moving, fixed = np.random.default_rng(0).random((2, 9, 8, 7), dtype=np.float32)
+    by_hand = [np.pad(image, ((0, 3), (0, 0), (0, 1))) for image in (moving, fixed)]
+    wanted = compute_field(network, *by_hand, torch.device("cpu"))[:, :9, :, :7]
+    np.testing.assert_allclose(compute_field(network, moving, fixed, torch.device("cpu")), wanted, atol=1e-5)

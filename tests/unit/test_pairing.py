@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 
 from reregister.data import pairing
-from reregister.data.pairing import PAIR_COLUMNS, POOLS, frozen_pairs, pairs_in_pool, training_pool
+from reregister.data.marked_pairs import scorable_groups
+from reregister.data.pairing import PAIR_COLUMNS, frozen_pairs
+from reregister.data.pools import POOL_COLUMNS, POOLS, pairs_in_pool, training_pool
 from reregister.data.readers.scd import read
 from reregister.data.roles import split_subjects
 from reregister.errors import ReregisterError
@@ -161,18 +163,20 @@ def test_without_validation_images_there_are_no_validation_pairs(subjects, rule)
         frozen_pairs(subjects, roles.replace("test", ""), {**rule, "split": "test"}, seed=0)
 
 
-@pytest.mark.parametrize("name", POOLS)
+@pytest.mark.parametrize("name", [name for name in POOLS if name != "same_subject"])
 def test_training_pool(subjects, roles, name):
     pool = training_pool(subjects, roles, {"name": name})
-    assert list(pool.columns) == ["id", "group", "cluster", "rule"]
+    assert tuple(pool.columns) == POOL_COLUMNS
     assert set(pool["id"]) == set(subjects.loc[roles == "train", "id"])
     assert (pool["cluster"] == "c" + pool["id"]).all()
     assert set(pool["rule"]) == {name}
+    assert set(pool["moving"]) == {""}
     # Two digits of 25 training images each.
     expected = {
         "ordered_pairs_within_group": 1250,
         "ordered_distinct_pairs_within_group": 1200,
         "each_image_once": 1250,
+        "each_other_image_once": 1200,
     }
     assert pairs_in_pool(pool) == expected[name]
 
@@ -352,7 +356,7 @@ def real(samples):
     files = [path for path in sorted((samples / "scd").rglob("*")) if path.is_file()]
     with read({path.relative_to(samples / "scd").as_posix(): path for path in files}, {}, {}) as reading:
         subjects = pd.concat([table for _, table in reading], ignore_index=True)
-        labelled = set(reading.labels()[1]["id"])
+        labelled = {identity for _, table in reading.labels() for identity in table["id"]}
     lists = {"train": ["SC-HF-I-1"], "test": ["SC-HF-I-5", "SC-HF-I-2"]}
     return subjects, split_subjects(subjects, {"name": "official"}, lists), labelled
 
@@ -463,3 +467,18 @@ def test_of_leaves_the_images_of_the_split_itself_out(subjects, roles):
     assert pairs["fixed"].str.startswith("test-").all()
     own = frozen_pairs(subjects, roles, {**PERMUTED, "split": "validation", "of": "validation"}, 1)
     pd.testing.assert_frame_equal(own, frozen_pairs(subjects, roles, {**PERMUTED, "split": "validation"}, 1))
+
+
+def test_scorable_groups():
+    rows = [
+        ("b1", "B", "ED"),
+        ("b2", "B", "ES"),
+        ("a1", "A", "ED"),
+        ("a2", "A", "ES"),
+        ("a3", "A", ""),
+        ("c1", "C", "ED"),
+    ]
+    subjects = pd.DataFrame(rows, columns=["id", "group", "mark"])
+    assert scorable_groups(subjects, set(subjects["id"])) == ["B", "A"]
+    assert scorable_groups(subjects, {"a1", "a2", "b1", "c1"}) == ["A"]
+    assert scorable_groups(subjects, {"a1", "a3", "c1"}) == []

@@ -70,7 +70,7 @@ def test_a_network_with_the_weights_of_another_is_registered_and_not_trained() -
 
 def test_networks_are_exported_where_they_are_trained() -> None:
     made = plan()
-    assert made.training_experiments("dirnet") == ["mnist", "scd"]
+    assert made.network_experiments("dirnet") == ["mnist", "scd"]
     assert made.architectures("dirnet", "scd") == ["dirnet"]
     assert made.architectures("dirnet", "scd_cycle") == []
     exports = made.results("dirnet", "scd", "exports")

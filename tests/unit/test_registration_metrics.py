@@ -105,4 +105,17 @@ def test_a_field_with_a_hole_has_no_smoothness_and_no_spread():
 
 
 def test_new_metrics_stand_behind_those_that_were_there():
-    assert list(METRICS)[-5:] == ["field_error_p95", "smoothness", "field_sd", "uncovered", "ssim_foreground"]
+    last = ["field_error_p95", "smoothness", "field_sd", "uncovered", "ssim_foreground", "mean_displacement"]
+    assert list(METRICS)[-6:] == last
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_mean_displacement_is_the_mean_length_in_the_unit_of_spacing(shape):
+    ddf = np.zeros((len(shape), *shape))
+    # Half of the voxels move by (3, 4) voxels of (1, 2) mm: by the root of 9 + 64.
+    ddf[0, : shape[0] // 2], ddf[1, : shape[0] // 2] = 3, 4
+    found = row(np.ones(shape), np.ones(shape), ddf, [1.0, 2.0, 5.0][: len(shape)])
+    assert found["max_displacement"] == pytest.approx(np.sqrt(73))
+    assert found["mean_displacement"] == pytest.approx(np.sqrt(73) / 2)
+    ddf[0, 0, 0] = np.nan
+    assert np.isnan(row(np.ones(shape), np.ones(shape), ddf)["mean_displacement"])

@@ -143,8 +143,8 @@ def test_all_sevens_for_training(digits):
         ({"fraction": "1"}, "needs a fraction from 0 to below 1"),
         ({"fraction": "-1/5"}, "needs a fraction from 0 to below 1"),
         ({"fraction": None}, "needs a fraction from 0 to below 1"),
-        ({"seed": None}, "needs a seed from 0, not None"),
-        ({"seed": True}, "needs a seed from 0, not True"),
+        ({"seed": None}, "needs a whole number of at least 0 as seed, not None"),
+        ({"seed": True}, "needs a whole number of at least 0 as seed, not True"),
         ({"group": "seven"}, "names the group 'seven', which the data do not have"),
         ({"test_groups": ["7", "9"]}, "names the group '9'"),
         ({"test_groups": []}, "needs test_groups"),
@@ -153,3 +153,61 @@ def test_all_sevens_for_training(digits):
 def test_bad_group_of_train(digits, change, words):
     with pytest.raises(ReregisterError, match=words):
         split_subjects(digits, {**SEVENS, **change})
+
+
+HEADS = {"name": "by_cluster", "train": 11, "validation": 2, "test": 5, "seed": 3}
+
+
+@pytest.fixture
+def heads():
+    """Two kinds of images of 18 subjects, the subjects in no order."""
+    rows = [
+        (f"S{number:02d}_{kind}", kind, f"S{number:02d}") for number in range(17, -1, -1) for kind in ("norm", "orig")
+    ]
+    return pd.DataFrame(rows, columns=["id", "group", "cluster"]).assign(split="all").set_index(pd.Index(range(50, 86)))
+
+
+def test_clusters_are_drawn_as_a_whole(heads):
+    roles = split_subjects(heads, HEADS)
+    assert roles.index.equals(heads.index)
+    assert roles.value_counts().to_dict() == {"train": 22, "test": 10, "validation": 4}
+    assert (roles.groupby(heads["cluster"]).nunique() == 1).all()
+    shuffled = heads.sample(frac=1, random_state=1)
+    assert split_subjects(shuffled, HEADS).sort_index().equals(roles)
+    assert not split_subjects(heads, {**HEADS, "seed": 4}).equals(roles)
+
+
+def test_images_of_other_groups_have_no_role(heads):
+    roles = split_subjects(heads, {**HEADS, "groups": ["norm"]})
+    assert set(roles[heads["group"] == "orig"]) == {""}
+    assert roles[heads["group"] == "norm"].value_counts().to_dict() == {"train": 11, "test": 5, "validation": 2}
+    assert roles[heads["group"] == "norm"].equals(split_subjects(heads, HEADS)[heads["group"] == "norm"])
+
+
+def test_the_rest_is_tested_and_some_may_be_left_out(heads):
+    assert split_subjects(heads, {**HEADS, "test": None}).equals(split_subjects(heads, HEADS))
+    few = split_subjects(heads, {**HEADS, "train": 3})
+    assert few.value_counts().to_dict() == {"": 16, "test": 10, "train": 6, "validation": 4}
+
+
+def test_rotations_test_everyone_in_turn(heads):
+    tested = [set(heads["cluster"][split_subjects(heads, {**HEADS, "rotate": turn}) == "test"]) for turn in range(4)]
+    assert set.union(*tested) == set(heads["cluster"])
+    assert all(not tested[one] & tested[two] for one, two in ((0, 1), (0, 2), (1, 2)))
+    assert len(tested[3] & tested[0]) == 2, "18 subjects in fours of five: two come twice"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"train": 12}, r"needs 19 subjects \(train 12, validation 2, test 5\), but there are 18; lower"),
+        ({"train": 16, "test": None}, r"needs 19 subjects \(train 16, validation 2, test 1\)"),
+        ({"train": None}, "needs a whole number of at least 0 as train, not None"),
+        ({"seed": "x"}, "as seed, not 'x'"),
+        ({"rotate": -1}, "as rotate, not -1"),
+        ({"groups": ["norm", "seg"]}, "names the group 'seg', which the data do not have"),
+    ],
+)
+def test_bad_by_cluster(heads, change, words):
+    with pytest.raises(ReregisterError, match=words):
+        split_subjects(heads, {**HEADS, **change})

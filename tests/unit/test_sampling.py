@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy import stats
 
-from reregister.training.sampling import EpochSampler, PairSampler
+from reregister.training.sampling import EpochSampler, InOrderSampler, PairSampler, make_sampler
 
 GROUPS = ["b", "a", "c", "b", "a", "b", "a", "b", "c", "b"]  # five of b, three of a, two of c
 
@@ -150,7 +150,8 @@ def test_saved_epoch_goes_on_identically(draws):
     other.draw(3)
     other.set_state(state)
     assert drawn_batches(other, 9) == expected
-    assert torch.equal(state[:-8], torch.Generator().manual_seed(0).get_state()) == (draws <= 4)
+    seeded = torch.Generator().manual_seed(0).get_state()
+    assert torch.equal(state[: len(seeded)], seeded) == (draws <= 4)
 
 
 def drawn_batches(sampler: EpochSampler, times: int) -> list[list[list[int]]]:
@@ -167,3 +168,54 @@ def test_state_of_another_sampler_is_refused():
 def test_empty_pool_has_no_epoch():
     with pytest.raises(ValueError, match="pool of training images is empty"):
         EpochSampler([], 0)
+
+
+@pytest.mark.parametrize("draws", [1, 3, 4, 5])
+def test_what_others_drew_within_an_epoch_goes_on_too(draws):
+    """Labels and augmentation draw from the sampler's generator between its own draws."""
+
+    def go(sampler, times):
+        return [(drawn_batches(sampler, 1), torch.rand(3, generator=sampler.generator).tolist()) for _ in range(times)]
+
+    for make in (EpochSampler, lambda groups, seed: InOrderSampler(len(groups), seed)):
+        sampler, other = make(GROUPS, 0), make(GROUPS, 99)
+        go(sampler, draws)
+        state = sampler.get_state()
+        expected = go(sampler, 9)
+        go(other, 2)
+        other.set_state(state)
+        assert go(other, 9) == expected
+
+
+def test_partners_of_distinct_epochs_are_uniform_over_the_others():
+    sampler, counts = EpochSampler(GROUPS, 2, distinct=True), {}
+    for _ in range(2000):
+        moving, fixed = epoch(sampler, 10, 10)
+        assert sorted(fixed) == list(range(10))
+        for pair in zip(moving, fixed, strict=True):
+            counts[pair] = counts.get(pair, 0) + 1
+    for group, size in (("b", 5), ("a", 3), ("c", 2)):
+        of_group = {pair: count for pair, count in counts.items() if GROUPS[pair[0]] == GROUPS[pair[1]] == group}
+        assert len(of_group) == size * (size - 1)
+        assert all(moving != fixed for moving, fixed in of_group)
+        assert size == 2 or stats.chisquare(list(of_group.values())).pvalue > 0.01
+    with pytest.raises(ValueError, match="no two images"):
+        EpochSampler(["x", "y", "y"], 0, distinct=True)
+
+
+def test_fixed_pairs_come_in_order_epoch_after_epoch():
+    sampler = InOrderSampler(5, 0)
+    found = [sampler.draw(2) for _ in range(7)]
+    assert [moving.tolist() for moving, _ in found] == [[0, 1], [2, 3], [4], [0, 1], [2, 3], [4], [0, 1]]
+    assert all(torch.equal(moving, fixed) for moving, fixed in found)
+    with pytest.raises(ValueError, match="pool of training images is empty"):
+        InOrderSampler(0, 0)
+    for stranger in (PairSampler(GROUPS, 0), EpochSampler(GROUPS, 0)):
+        with pytest.raises(RuntimeError):
+            sampler.set_state(stranger.get_state())
+
+
+def test_the_rule_makes_its_sampler():
+    assert isinstance(make_sampler(GROUPS, 0, False, False, False), PairSampler)
+    assert isinstance(make_sampler(GROUPS, 0, True, True, False), EpochSampler)
+    assert isinstance(make_sampler(GROUPS, 0, True, True, True), InOrderSampler)

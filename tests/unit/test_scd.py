@@ -5,9 +5,12 @@ import hashlib
 import zipfile
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from reregister.data.labels import LabelStore, scorable_groups, write_labels
+from reregister.data.label_map_files import write_label_maps
+from reregister.data.label_maps import LabelMaps
+from reregister.data.marked_pairs import scorable_groups
 from reregister.data.readers.scd import ORIGINAL, check_counts, read
 from reregister.data.scd.contours import assign_phases, foreign_epicardium
 from reregister.data.scd.layout import ROLE_OF, SLICES, numbers_text
@@ -85,6 +88,12 @@ def take(folder, files, **options):
     return read({"scd": folder}, {}, {}, **options)
 
 
+def maps_of(reading):
+    """All label maps of a reading, (M, H, W), and their rows."""
+    maps, tables = zip(*reading.labels(), strict=True)
+    return np.concatenate(maps), pd.concat(tables, ignore_index=True)
+
+
 SUMS = {"SCD_IMAGES_01.zip": "1" * 64, "SCD_IMAGES_02.zip": "2" * 64}
 
 
@@ -93,7 +102,7 @@ def test_official_archives(official, tmp_path):
     with read(official, SUMS, {}) as reading:
         assert (reading.count, reading.shape, reading.slices) == (100, SHAPE, {"SC-HF-I-1": 3, "SC-HF-I-5": 2})
         write_store(*paths, reading.count, reading)
-        masks, table = reading.labels()
+        masks, table = maps_of(reading)
         assert reading.report == []
     store = ImageStore.open(*paths)
     subjects = store.subjects
@@ -116,7 +125,8 @@ def test_official_archives(official, tmp_path):
     )
     assert marked.to_dict() == {"SC-HF-I-1": {("17", "ED"), ("6", "ES")}, "SC-HF-I-5": {("20", "ED"), ("7", "ES")}}
     assert masks.shape == (8, *SHAPE)
-    assert table.iloc[0].to_dict() == {"id": "SC-HF-I-1_s01_p06", "label": "lv_cavity", "unit": "mm"}
+    first = {"id": "SC-HF-I-1_s01_p06", "label": "lv_cavity", "unit": "mm", "map": 0, "value": 1}
+    assert table.iloc[0].to_dict() == first
     assert masks[1].sum() == pytest.approx(np.pi * 64, rel=0.05)
     groups = scorable_groups(subjects, set(table["id"]))
     assert groups == ["SC-HF-I-1_s01", "SC-HF-I-1_s02", "SC-HF-I-1_s03", "SC-HF-I-5_s02"]
@@ -164,7 +174,7 @@ def test_missing_frames_are_reported_by_case_and_frame(tmp_path):
             "SC-HYP-37: slice 3 lacks the frames 59-60; of it the contoured frames 46, 57 are kept",
             "SC-HYP-37: the contoured frames 26, 60 have no image",
         ]
-        _, table = reading.labels()
+        _, table = maps_of(reading)
     assert stored == [f"{case}_{end}" for end in ("s01_p06", "s01_p17", "s02_p17", "s03_p06", "s03_p17")]
     assert table["id"].tolist() == stored
 
@@ -181,9 +191,7 @@ def test_series_of_218_images_keeps_its_complete_slices(tmp_path):
 def test_case_without_contours(tmp_path):
     with take(tmp_path, frames("SC-HF-I-1", range(1, 21))) as reading:
         (_, subjects) = next(iter(reading))
-        masks, table = reading.labels()
-        assert masks.shape == (0, *SHAPE)
-        assert table.empty
+        assert list(reading.labels()) == []
         assert set(subjects["mark"]) == {""}
         assert reading.report == ["SC-HF-I-1: i-contours in 0 phase(s), so end-diastole and end-systole are unknown"]
 
@@ -256,13 +264,12 @@ def test_contour_that_leaves_the_image_and_empty_mask(tmp_path):
     files[f"{folder}/IM-0001-0017-icontour-manual.txt"] = circle(8, x=36)
     files[f"{folder}/IM-0001-0006-icontour-manual.txt"] = b"3.1 3.1\n3.3 3.1\n3.3 3.3\n"
     with take(tmp_path, files) as reading:
-        masks, table = reading.labels()
+        write_label_maps(tmp_path / "l.npy", tmp_path / "l.csv", reading.shape, reading.labels())
         assert reading.report[-2:] == [
             "SC-HF-I-1_s01_p06: the contour encloses no pixel, the mask is empty",
             "SC-HF-I-1_s01_p17: 21 points of the contour leave the image, cut off there",
         ]
-    write_labels(tmp_path / "l.npy", tmp_path / "l.csv", masks, table)
-    store = LabelStore.open(tmp_path / "l.npy", tmp_path / "l.csv")
+    store = LabelMaps.open(tmp_path / "l.npy", tmp_path / "l.csv")
     assert store.is_empty("SC-HF-I-1_s01_p06", "lv_cavity")
     assert store.mask("SC-HF-I-1_s01_p17", "lv_cavity")[:, -1].any()
 
@@ -351,8 +358,8 @@ def real(samples, tmp_path_factory):
     paths = [folder / name for name in ("images.npy", "subjects.csv", "labels.npy", "labels.csv")]
     with read({"scd": samples / "scd"}, {}, {}) as reading:
         write_store(*paths[:2], reading.count, reading)
-        write_labels(*paths[2:], *reading.labels())
-    return reading, ImageStore.open(*paths[:2]), LabelStore.open(*paths[2:])
+        write_label_maps(*paths[2:], reading.shape, reading.labels())
+    return reading, ImageStore.open(*paths[:2]), LabelMaps.open(*paths[2:])
 
 
 def test_real_cases(real, samples):
@@ -379,7 +386,7 @@ def test_real_cases(real, samples):
         "SC-HF-I-2": ["10.0"],
         "SC-HF-I-5": ["8.0"],
     }
-    assert labels.masks.shape == (54, 256, 256)
+    assert labels.maps.shape == (54, 256, 256)
     assert not any(labels.table["empty"])
 
 

@@ -63,3 +63,29 @@ def test_without_validation_pairs_or_rule_the_last_epoch_ends_it():
 def test_what_does_not_go_together(values, each_once, words):
     with pytest.raises(ReregisterError, match=words):
         make_schedule(values, 100, each_once)
+
+
+def test_labels_and_augmentation():
+    schedule = make_schedule(
+        {**STEPS, "labels": {"names": ["2", "41"], "per_step": "one"}, "augmentation": None}, 7, False
+    )
+    assert (schedule.one_label, schedule.augmentation) == (True, None)
+    settings = {"corner_scale": 0.1, "origin": "voxel_origin"}
+    values = {**EPOCHS, "stop": None, "labels": {"names": ["2"], "per_step": "all"}, "augmentation": settings}
+    schedule = make_schedule(values, 7, True)
+    assert (schedule.one_label, schedule.augmentation) == (False, settings)
+    assert (make_schedule(STEPS, 7, False).one_label, make_schedule(STEPS, 7, False).augmentation) == (False, None)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"labels": {"names": [], "per_step": "all"}}, "0 names"),
+        ({"labels": {"names": ["2"], "per_step": "two"}}, "per_step 'two'; give one name or more and one of one, all"),
+        ({"augmentation": {"corner_scale": 1.0, "origin": "centre"}}, r"corner_scale in \[0, 1\)"),
+        ({"augmentation": {"corner_scale": 0.1, "origin": "corner"}}, "voxel_origin, centre"),
+    ],
+)
+def test_labels_and_augmentation_that_cannot_be(more, words):
+    with pytest.raises(ReregisterError, match=words):
+        make_schedule({**STEPS, **more}, 7, False)

@@ -6,18 +6,23 @@ from typing import Any
 import pytest
 
 from reregister.errors import ReregisterError
+from reregister.networks import model_of, source_of
 from reregister.selection import check_sources, select
 
 
+def method(tool: str) -> dict[str, Any]:
+    none = dict.fromkeys(("weights_of", "start_from", "compress"))
+    return {"tool": tool, **none, "hold_zeros": False, "settings": {}}
+
+
 def network(of: tuple[str, str, str] | None = None) -> dict[str, Any]:
-    return {
-        "tool": "network",
+    return method("network") | {
         "weights_of": dict(zip(("paper", "experiment", "method"), of, strict=True)) if of else None,
     }
 
 
 def classical(tool: str) -> dict[str, Any]:
-    return {"tool": tool, "weights_of": None}
+    return method(tool)
 
 
 def exhibit(experiment: str, methods: list[str], least: int = 1) -> dict[str, Any]:
@@ -133,3 +138,74 @@ def test_weights_of_what_nothing_trains_are_refused(
     with pytest.raises(ReregisterError) as caught:
         check_sources(papers, places)
     assert str(caught.value) == f"other.yaml: key experiments.scd.methods.theirs.weights_of.{said}"
+
+
+@pytest.fixture
+def chain(papers: dict[str, Any]) -> dict[str, Any]:
+    """trained -> pruned -> retrained -> quantised -> int8, and a sweep elsewhere that begins at `trained`."""
+    far = {"paper": "small", "experiment": "main", "method": "trained"}
+    main = {
+        "identity": method("itk"),
+        "trained": method("network") | {"model": {"name": "net"}},
+        "pruned": method("network") | {"compress": {"of": "trained", "prune": {"ratio": 0.25}}},
+        "retrained": method("network") | {"start_from": "pruned", "hold_zeros": True},
+        "quantised": method("network") | {"compress": {"of": "retrained", "quantise": {"bits": 8}}},
+        "int8": method("openvino") | {"settings": {"of": "retrained", "precision": "int8", "calibration": 2}},
+    }
+    sweep = {"identity": method("itk"), "half": method("network") | {"compress": {"of": far, "prune": {"ratio": 0.5}}}}
+    experiments = {"main": {"methods": main}, "sweep": {"methods": sweep}}
+    return {"small": {"experiments": experiments, "exhibits": {"table": exhibit("main", ["trained", "int8"], 2)}}}
+
+
+def places(papers: dict[str, Any]) -> dict[str, Any]:
+    return {name: (f"{name}.yaml", {}, "--config") for name in papers}
+
+
+def test_a_chain_goes_as_a_whole(chain: dict[str, Any]) -> None:
+    check_sources(chain, places(chain))
+    chosen = select(chain, {"small": {"main": ["trained", "retrained", "quantised", "int8"], "sweep": []}}, "here")
+    # Without the pruned network there is none to train further, and nothing behind it.
+    assert left(chosen, "small") == {"main": ["identity", "trained"], "sweep": ["identity", "half"]}
+    assert chosen["small"]["exhibits"] == {}
+    with pytest.raises(ReregisterError, match="leaves nothing to run"):
+        select(chain, {"small": {"sweep": []}}, "here")
+
+
+def test_a_network_is_that_of_the_method_at_the_beginning_of_its_chain(chain: dict[str, Any]) -> None:
+    for name in ("trained", "quantised", "int8"):
+        assert model_of(chain, ("small", "main", name)) == {"name": "net"}
+    assert model_of(chain, ("small", "sweep", "half")) == {"name": "net"}
+    assert source_of(chain, ("small", "main", "int8")) == ("small", "main", "retrained")
+    assert source_of(chain, ("small", "main", "trained")) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "said"),
+    [
+        (
+            "pruned",
+            {"compress": {"of": "tained", "prune": {}}},
+            "compress.of names tained, which is not known; allowed is",
+        ),
+        (
+            "retrained",
+            {"start_from": "identity"},
+            "start_from names identity, which is not known; allowed is one of trai",
+        ),
+        ("retrained", {"start_from": None}, "hold_zeros needs start_from, whose zeros are held"),
+        ("retrained", {"compress": {"of": "trained"}}, "compress cannot stand beside start_from: a network has its"),
+        ("identity", {"start_from": "trained"}, "start_from is for the tool network, and the tool is itk"),
+        ("pruned", {"compress": {"of": "quantised", "prune": {}}}, "compress.of leads back to the method"),
+        ("int8", {"settings": {"of": "trained"}}, "settings must have of (a method), precision (f32 or int8) and cal"),
+        (
+            "int8",
+            {"settings": {"of": "trained", "precision": "int4", "calibration": 1}},
+            "settings must have precision f32",
+        ),
+    ],
+)
+def test_a_chain_that_cannot_be_is_refused(chain: dict[str, Any], name: str, values: dict[str, Any], said: str) -> None:
+    chain["small"]["experiments"]["main"]["methods"][name] |= values
+    with pytest.raises(ReregisterError) as caught:
+        check_sources(chain, places(chain))
+    assert str(caught.value).startswith(f"small.yaml: key experiments.main.methods.{name}.{said}")

@@ -102,10 +102,10 @@ def test_every_paper_is_valid_at_every_scale(paper: str, scale: str) -> None:
         for method in settings.trained(paper, name):
             training = settings.training(paper, name, method)
             if "epochs" in training:
-                assert experiment["pairs"]["training"]["name"] == "each_image_once"
+                assert experiment["pairs"]["training"]["name"] in ("each_image_once", "same_subject")
             else:
                 assert training["iterations"] % training["validate_every"] == 0
-            model = experiment["methods"][method]["model"]
+            model = settings.model(paper, name, method)
             assert build_model(model["name"], model["params"])
         assert "identity" in experiment["methods"]
     for exhibit in settings.papers[paper]["exhibits"].values():
@@ -214,10 +214,10 @@ def test_full_scale_of_the_cardiac_experiment_is_the_papers_own() -> None:
 def test_weights_of_another_method() -> None:
     methods = {"mine": taking("dirnet", "mnist", "dirnet_bl")}
     settings = make(papers={"dirnet": {"experiments": {"scd": {"methods": methods}}}})
-    assert settings.trained_as("dirnet", "scd", "mine") == ("dirnet", "mnist", "dirnet_bl")
-    assert settings.trained_as("dirnet", "scd", "dirnet_bl") == ("dirnet", "scd", "dirnet_bl")
-    assert settings.trained_parts("dirnet", "scd", "mine") == [str(digit) for digit in range(10)]
-    assert settings.trained_parts("dirnet", "scd", "dirnet_bl") == ["all"]
+    assert settings.weighted_as("dirnet", "scd", "mine") == ("dirnet", "mnist", "dirnet_bl")
+    assert settings.weighted_as("dirnet", "scd", "dirnet_bl") == ("dirnet", "scd", "dirnet_bl")
+    assert settings.parts_of("dirnet", "scd", "mine") == [str(digit) for digit in range(10)]
+    assert settings.parts_of("dirnet", "scd", "dirnet_bl") == ["all"]
     assert "mine" in settings.methods("dirnet", "scd", "network")
     assert "mine" not in settings.trained("dirnet", "scd")
     assert settings.trained("dirnet", "scd_cycle") == []
@@ -266,7 +266,7 @@ def test_a_method_can_be_added_on_the_command_line() -> None:
         ({"publishable": "perhaps"}, '--config: key publishable is "perhaps"; allowed is a value of type boolean'),
         (
             {"papers": {"dirnat": {}}},
-            "--config: key papers names dirnat, which is not known; allowed is one of deep_prior, dirnet, mnist_",
+            "--config: key papers names dirnat, which is not known; allowed is one of deep_prior, dirnet, label_driv",
         ),
         (
             {"papers": dirnet(training={"batch": "0"})},
@@ -306,8 +306,8 @@ def test_a_method_can_be_added_on_the_command_line() -> None:
         ),
         ({"only": {"dirnet": {}}}, "--config: key only.dirnet is {}; allowed is at least 1 key"),
         (
-            {"papers": dirnet(methods={"mine": {"label": "x", "tool": "ants", "training": {"batch": 2}}})},
-            "--config papers.dirnet: key experiments.mnist.methods.mine.training.batch is not known",
+            {"papers": dirnet(methods={"mine": {"label": "x", "tool": "ants", "training": {"parts": ["1"]}}})},
+            "--config papers.dirnet: key experiments.mnist.methods.mine.training.parts is not known",
         ),
         (
             {"papers": dirnet(methods={"mine": taking("dirnat", "mnist", "dirnet_bl")})},
@@ -404,7 +404,7 @@ def test_what_an_experiment_got_wrong_is_said(project: Path, keys: str, value: A
         (
             "reads",
             ["weights"],
-            ['reads.0 is "weights"; allowed is one of cards, histories, images, gallery, metrics, comparison, timing'],
+            ['reads.0 is "weights"; allowed is one of cards, histories, images, gallery, metrics, labels, comparison'],
         ),
     ],
 )

@@ -37,7 +37,8 @@ def stored(standin):
     """Images (N, H, W), subjects and masks by the row of their image."""
     with read({ARCHIVE: standin[0]}, {}, {}, intensities="raw") as reading:
         batches = list(reading)
-        masks, table = reading.labels()
+        maps, tables = zip(*reading.labels(), strict=True)
+    masks, table = np.concatenate(maps), pd.concat(tables, ignore_index=True)
     subjects = pd.concat([rows for _, rows in batches], ignore_index=True)
     assert table["id"].tolist() == subjects["id"].tolist()
     return np.concatenate([images[:, 0] for images, _ in batches]), subjects, masks

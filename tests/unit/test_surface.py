@@ -8,7 +8,7 @@ import torch
 from monai.metrics import compute_average_surface_distance, compute_hausdorff_distance
 from scipy.ndimage import gaussian_filter
 
-from reregister.metrics.surface import STATISTICS, surface_distances, surface_metrics
+from reregister.metrics.surface import LARGE, STATISTICS, surface_distances, surface_metrics
 
 
 def blobs(shape: tuple[int, ...], seed: int) -> np.ndarray:
@@ -31,6 +31,8 @@ def square(start: tuple[int, int] = (20, 20), side: int = 30) -> np.ndarray:
         ((50, 70), (0.7, 2.3)),
         ((16, 30, 26), (1.0, 1.0, 1.0)),
         ((12, 34, 28), (8.0, 1.25, 1.4)),
+        # Of more voxels than `LARGE`.
+        ((40, 34, 28), (2.0, 1.25, 1.4)),
     ],
 )
 @pytest.mark.parametrize("seed", range(3))
@@ -120,3 +122,9 @@ def test_wrong_masks_are_refused():
         surface_metrics(square(), square()[:, 1:], (1.0, 1.0))
     with pytest.raises(ValueError, match="0 and 1"):
         surface_metrics(square() * 2, square(), (1.0, 1.0))
+
+
+def test_equal_volumes_are_at_no_distance():
+    mask = blobs((40, 34, 28), 0)
+    assert mask.size > LARGE
+    assert surface_metrics(mask, mask, (2.0, 1.0, 1.3)) == dict.fromkeys(STATISTICS, 0)

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from reregister.data.labels import LabelStore, write_labels
+from reregister.data.label_map_files import write_label_maps
+from reregister.data.label_maps import LabelMaps
 from reregister.data.readers.tcga_lgg import ORIGINAL, check_counts, read
 from reregister.data.store import SUBJECT_COLUMNS, ImageStore, write_store
 from reregister.data.tcga_lgg.cases import LIST_SHA256, SLICES
@@ -77,9 +78,9 @@ def test_official_archive(tmp_path):
         batches = list(reading)
         assert [len(images) for images, _ in batches] == [5, 2], "one case at a time"
         write_store(*paths[:2], reading.count, reading)
-        write_labels(*paths[2:], *reading.labels())
+        write_label_maps(*paths[2:], reading.shape, reading.labels())
         assert reading.report == []
-    store, labels = ImageStore.open(*paths[:2]), LabelStore.open(*paths[2:])
+    store, labels = ImageStore.open(*paths[:2]), LabelMaps.open(*paths[2:])
     assert store.images.shape == (7, 1, *SHAPE)
     assert list(store.subjects.columns[:7]) == list(SUBJECT_COLUMNS)
     row = store.subjects.iloc[store.index([f"{TWO}_2"])[0]].to_dict()
@@ -208,7 +209,7 @@ def test_bad_files(tmp_path, name, data, said):
         list(reading)
     if "_mask" in name:
         with read({"lgg": tmp_path}, {}, {}) as reading, pytest.raises(ReregisterError, match=said):
-            reading.labels()
+            list(reading.labels())
 
 
 def test_bad_folders(tmp_path):
@@ -317,7 +318,7 @@ def test_pairs(tmp_path):
 def real(samples):
     with read({"tcga_lgg": samples / "tcga_lgg"}, {}, {}) as reading:
         batches = list(reading)
-        masks, _ = reading.labels()
+        masks = np.concatenate([maps for maps, _ in reading.labels()])
     images = np.concatenate([images[:, 0] for images, _ in batches])
     return reading, images, pd.concat([rows for _, rows in batches], ignore_index=True), masks
 

@@ -67,7 +67,7 @@ def store(tmp_path):
     write_store(tmp_path / "i.npy", tmp_path / "s.csv", len(images), [(images, subjects)])
     pool = list(reversed(range(9)))
     table = pd.DataFrame({"id": [ids[i] for i in pool], "group": [groups[i] for i in pool]})
-    write_frame(tmp_path / "pool.csv", table.assign(cluster=table["id"], rule="ordered_pairs_within_group"))
+    write_frame(tmp_path / "pool.csv", table.assign(cluster=table["id"], rule="ordered_pairs_within_group", moving=""))
     cases = [(9, 0, "a", "validation"), (1, 10, "b", "validation"), (4, 10, "b", "validation"), (3, 9, "a", "test")]
     frozen = [(f"p{n}", ids[m], ids[f], s, g, ids[m]) for n, (m, f, g, s) in enumerate(cases)]
     columns = ["pair_id", "moving", "fixed", "split", "group", "cluster"]
@@ -337,8 +337,8 @@ def test_history_of_a_training_by_epochs_has_every_batch_and_term(tmp_path):
     trainer = epoch_trainer(data, log_every=1)
     losses, sizes, step, register = [], [], trainer.step, loop_module._register
     trainer.step = lambda number: losses.append(step(number)) or losses[-1]
-    loop_module._register = lambda model, moving, *more: (
-        sizes.append((model.training, len(moving))) or register(model, moving, *more)
+    loop_module._register = lambda model, batch, *more: (
+        sizes.append((model.training, len(batch.moving))) or register(model, batch, *more)
     )
     try:
         history, _ = trainer.run(tmp_path / "c.safetensors")
@@ -388,9 +388,38 @@ def test_training_ends_after_the_epoch_in_which_the_validation_loss_rises(tmp_pa
 def test_the_pools_rule_decides_how_pairs_are_drawn(store, tmp_path):
     for rule, each_once, distinct in (
         ("each_image_once", True, False),
+        ("each_other_image_once", True, True),
         ("ordered_pairs_within_group", False, False),
         ("ordered_distinct_pairs_within_group", False, True),
     ):
         write_frame(tmp_path / "own.csv", read_frame(tmp_path / "pool.csv").assign(rule=rule))
         found = training_data(store, tmp_path / "pairs.csv", tmp_path / "own.csv", "all")
-        assert (found.each_once, found.distinct) == (each_once, distinct)
+        assert (found.each_once, found.distinct, found.partners) == (each_once, distinct, None)
+
+
+@pytest.mark.parametrize("limit", [data_module.IN_MEMORY_BYTES, 0])
+def test_fixed_pairs_of_a_pool_are_trained_in_order(store, tmp_path, monkeypatch, limit):
+    monkeypatch.setattr(data_module, "IN_MEMORY_BYTES", limit)
+    pool = pd.DataFrame({"id": ["img003", "img000", "img005"], "moving": ["img007", "img003", "img001"]})
+    write_frame(tmp_path / "own.csv", pool.assign(group="same subject", cluster="x", rule="same_subject"))
+    data = training_data(store, tmp_path / "pairs.csv", tmp_path / "own.csv", "all")
+    trainer = blob_trainer(data, batch=2)
+    seen, forward = [], trainer.model.forward
+    trainer.model.forward = lambda moving, fixed: seen.append((moving, fixed)) or forward(moving, fixed)
+    for number in range(3):
+        trainer.step(number)
+    for (moving, fixed), places in zip(seen, ([0, 1], [2], [0, 1]), strict=True):
+        for images, column in ((moving, "moving"), (fixed, "id")):
+            wanted = store.images[store.index(pool[column].iloc[places].tolist())]
+            torch.testing.assert_close(images, torch.from_numpy(wanted))
+    # By epochs or by iterations alike.
+    assert make_schedule({"epochs": 2, "batch": 2, "padding": "zeros"}, len(data.pool), data.each_once).iterations == 4
+
+
+def test_rules_of_epochs_go_with_a_schedule_by_iterations(store, tmp_path):
+    write_frame(tmp_path / "own.csv", read_frame(tmp_path / "pool.csv").assign(rule="each_other_image_once"))
+    data = training_data(store, tmp_path / "pairs.csv", tmp_path / "own.csv", "all")
+    trainer = blob_trainer(data, iterations=5, every=2)
+    history, _ = trainer.run(tmp_path / "c.safetensors")
+    # Nine images in batches of 4: the third step has the one that is left.
+    assert [row["step"] for row in history] == [0, 2, 4, 5]

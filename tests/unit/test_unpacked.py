@@ -8,7 +8,8 @@ from reregister.config import read_yaml
 from reregister.data.unpacked import cases_in, subset_name, unpacked_files
 
 PROJECT = Path(__file__).resolve().parents[2]
-SCD = read_yaml(PROJECT / "config" / "datasets.yaml")["scd"]
+DATASETS = read_yaml(PROJECT / "config" / "datasets.yaml")
+SCD = DATASETS["scd"]
 FILES, UNPACKED = SCD["files"], SCD["unpacked"]
 IMAGE = "SCD_IMAGES_01/SCD0000101/CINESAX_300/IM-0003-0001.dcm"
 CONTOUR = "SCD_ManualContours/SC-HF-I-01/contours-manual/IRCCI-expert/IM-0001-0048-icontour-manual.txt"
@@ -92,3 +93,40 @@ def test_real_cases(samples: Path) -> None:
     everything = {path for path in (samples / "scd").rglob("*") if path.is_file()}
     # Nothing that the reader would want is left out.
     assert {path.suffix for path in everything - set(found)} <= {".md", ".xml", ".json"}
+
+
+@pytest.mark.parametrize(
+    ("dataset", "own", "others", "subset"),
+    [
+        (
+            "ibsr",
+            [
+                "IBSR_nifti_stripped/IBSR_07/IBSR_07_ana_strip.nii.gz",
+                "IBSR_nifti_stripped/IBSR_07/IBSR_07_ana_brainmask.nii.gz",
+                "IBSR_07_seg_ana.nii",
+                "x/IBSR_18/IBSR_18_seg_ana.nii.gz",
+            ],
+            ["IBSR_07/IBSR_07_ana.nii.gz", "IBSR_07/IBSR_07_segTRI_ana.nii.gz", "IBSR_7_seg_ana.nii.gz", "README.txt"],
+            "subset 2/18",
+        ),
+        (
+            "oasis",
+            [
+                "subjects.txt",
+                "seg35_labels.txt",
+                "OASIS_OAS1_0001_MR1/aligned_norm.nii.gz",
+                "OASIS_OAS1_0001_MR1/aligned_orig.nii.gz",
+                "deep/er/OASIS_OAS1_0457_MR1/aligned_seg35.nii.gz",
+            ],
+            ["OASIS_OAS1_0001_MR1/norm.nii.gz", "OASIS_OAS1_0001_MR1/slice_norm.nii.gz", "seg4_labels.txt"],
+            "subset 2/414",
+        ),
+    ],
+)
+def test_a_part_of_the_heads(folder: Path, dataset: str, own: list[str], others: list[str], subset: str) -> None:
+    files, unpacked = DATASETS[dataset]["files"], DATASETS[dataset]["unpacked"]
+    fill(folder, *others)
+    assert unpacked_files(folder, files, unpacked) == []
+    expected = fill(folder, *own)
+    assert unpacked_files(folder, files, unpacked) == expected
+    assert subset_name(expected, unpacked) == subset

@@ -5,12 +5,13 @@ from functools import partial
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from reregister.errors import ReregisterError
-from reregister.layers import Conv3d, padded_size
+from reregister.layers import Conv3d, padded_size, padding_note, padding_of
 from reregister.models.cvpr_voxelmorph import CvprVoxelMorph
 from reregister.models.reduced_voxelmorph import PERMUTATIONS, ReducedVoxelMorph
-from reregister.weights import build_model, count_parameters
+from reregister.weights import build_model, count_parameters, make_card
 
 MULTIPLES = {"default": 16, "maxpool": 32, "reduced": 4, "both": 8}
 
@@ -120,13 +121,38 @@ def test_moving_comes_before_fixed():
 
 
 @pytest.mark.parametrize("permutation", PERMUTATIONS)
-def test_a_size_that_cannot_be_halved_is_named_with_what_it_needs(permutation):
+def test_a_size_that_cannot_be_halved_is_padded_with_zeros_at_its_far_ends(permutation):
     multiple = MULTIPLES[permutation]
-    size = (multiple, multiple + 1, multiple)
-    with pytest.raises(ValueError, match=rf"no multiple of {multiple} on each side: pad it to"):
-        ReducedVoxelMorph(permutation)(*pair(size))
+    size = (multiple, multiple + 1, multiple - 1)
     padded = padded_size(size, multiple)
     assert padded == [multiple, 2 * multiple, multiple]
+    torch.manual_seed(0)
+    model, images = with_real_flow(ReducedVoxelMorph(permutation)), pair(size)
+    ddf = model(*images)
+    assert ddf.shape == (1, 3, *size)
+    by_hand = [functional.pad(image, (0, 1, 0, multiple - 1, 0, 0)) for image in images]
+    torch.testing.assert_close(ddf, model(*by_hand)[..., : size[1], : size[2]])
+    # A value beyond the image would have been seen.
+    by_hand[0][..., -1] = 1
+    assert not torch.allclose(ddf, model(*by_hand)[..., : size[1], : size[2]], atol=1e-4)
+    assert padding_of(model, size) == padded
+    assert padding_note(model, size) == (
+        f"images of {multiple} x {multiple + 1} x {multiple - 1} are padded with zeros at their far ends to {multiple} x "
+        f"{2 * multiple} x {multiple}, for the network takes multiples of {multiple}, and the field is cropped to "
+        f"{multiple} x {multiple + 1} x {multiple - 1}"
+    )
+
+
+def test_a_size_that_fits_is_left_as_it_is():
+    model = CvprVoxelMorph()
+    assert padding_of(model, (16, 32, 48)) is None
+    assert padding_note(model, (16, 32, 48)) == ""
+    assert padding_note(nn.Conv3d(2, 3, 3), (5, 6, 7)) == ""
+    card = make_card(model, "cvpr_voxelmorph", {}, "0", "blobs", (1, 16, 16, 32))
+    assert "padded_to" not in card
+    card = make_card(model, "cvpr_voxelmorph", {}, "0", "blobs", (1, 16, 17, 32))
+    assert card["padded_to"] == [16, 32, 32]
+    assert card["modules"][-1]["shape"] == [3, 16, 17, 32]
 
 
 @pytest.mark.parametrize("network", [ReducedVoxelMorph, CvprVoxelMorph])

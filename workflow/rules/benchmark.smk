@@ -13,10 +13,11 @@ rule measure_speed:
         "<results>/benchmark/measure_speed.log",
     conda:
         "../../envs/benchmark.yaml"
-    # The rows of cardiac images take two, in processes of their own, while nothing else is measured.
+    # Many rows take two, in processes of their own, while nothing else is measured.
     threads: 1
+    # One row trains on volumes of the size of OASIS, for which no more than this is the target.
     resources:
-        mem_mb=4000,
+        mem_mb=16000,
         runtime=60,
     params:
         model=_DIGITS["methods"]["dirnet_bl"]["model"]["params"],
@@ -24,7 +25,13 @@ rule measure_speed:
         elastix=_DIGITS["methods"]["elastix_bspline"]["settings"],
         plan=plan_config(SETTINGS.config),
         determinism=SETTINGS.config["determinism"],
-        code=code_of("measure_speed", ("models", "dirnet"), ("models", "skip_net")),
+        code=code_of(
+            "measure_speed",
+            ("models", "dirnet"),
+            ("models", "skip_net"),
+            ("models", "cvpr_voxelmorph"),
+            ("models", "reduced_voxelmorph"),
+        ),
         env=env_of("benchmark"),
     script:
         "../../scripts/measure_speed.py"

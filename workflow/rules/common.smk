@@ -11,6 +11,19 @@ from reregister.settings import Settings
 
 # Memory of a job of each classical tool, MB.
 TOOLS = {"elastix": 3000, "ants": 2000, "itk": 1500}
+# What of a training's settings decides its steps.
+SCHEDULE = (
+    "iterations",
+    "validate_every",
+    "epochs",
+    "stop",
+    "log_every",
+    "batch",
+    "padding",
+    "precision",
+    "labels",
+    "augmentation",
+)
 
 
 def load_plan():
@@ -63,8 +76,7 @@ def tool_of(wildcards):
 
 def network_of(wildcards):
     """The network of a method, or of the method whose weights it takes."""
-    paper, experiment, method = SETTINGS.trained_as(**wildcards)
-    return SETTINGS.experiment(paper, experiment)["methods"][method]["model"]
+    return SETTINGS.model(wildcards.paper, wildcards.experiment, wildcards.method)
 
 
 def training_of(wildcards):
@@ -81,6 +93,24 @@ def store_of(wildcards):
 
 def labels_of(wildcards):
     return PLAN.labels(dataset_of(wildcards))
+
+
+def trained_labels(wildcards):
+    """Label maps, for a training whose loss compares them."""
+    return labels_of(wildcards) if training_of(wildcards)["labels"] else {}
+
+
+def taken_weights(wildcards):
+    return PLAN.taken_weights(**wildcards)
+
+
+def memory_of(wildcards):
+    """Memory of a job that registers or measures an experiment's pairs, MB."""
+    return max(TOOLS.get(tool_of(wildcards), 0), experiment_of(wildcards)["jobs"]["mem_mb"])
+
+
+def time_of(wildcards):
+    return experiment_of(wildcards)["jobs"]["runtime"]
 
 
 def one_of(names):

@@ -17,7 +17,7 @@ for dataset, entry in SETTINGS.datasets.items():
         threads: 1
         resources:
             mem_mb=2000,
-            runtime=30,
+            runtime=720,
         params:
             standin=entry["reader"],
             seed=entry["standin"]["seed"],
@@ -75,6 +75,7 @@ rule prepare_dataset:
         runtime=60,
     params:
         reader=reader_of,
+        reading=lambda wildcards: SETTINGS.datasets[wildcards.dataset]["reading"],
         mode=lambda wildcards: SETTINGS.mode(wildcards.dataset),
         location=lambda wildcards: PLAN.location(wildcards.dataset),
         code=lambda wildcards: code_of(

@@ -20,8 +20,8 @@ rule evaluate_registration:
         "../../envs/evaluate.yaml"
     threads: 1
     resources:
-        mem_mb=2500,
-        runtime=60,
+        mem_mb=lambda wildcards: experiment_of(wildcards)["jobs"]["mem_mb"],
+        runtime=time_of,
     params:
         padding=lambda wildcards: fitting_of(wildcards)["padding"],
         examples_by_group=lambda wildcards: experiment_of(wildcards)["examples_by_group"],
@@ -34,6 +34,34 @@ rule evaluate_registration:
         env=env_of("evaluate"),
     script:
         "../../scripts/evaluate_registration.py"
+
+
+rule compare_warped:
+    input:
+        unpack(store_of),
+        pairs="<results>/{paper}/pairs/{experiment}.csv",
+        fields=lambda wildcards: [
+            f"<results>/{wildcards.paper}/fields/{wildcards.experiment}/{method}.npy"
+            for method in PLAN.read(wildcards.paper, wildcards.experiment, "similarity")
+        ],
+    output:
+        similarity="<results>/{paper}/metrics/{experiment}/similarity.csv",
+        receipt="<results>/receipts/{paper}/compare_warped/{experiment}.json",
+    log:
+        "<results>/{paper}/logs/compare_warped/{experiment}.log",
+    conda:
+        "../../envs/evaluate.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards: experiment_of(wildcards)["jobs"]["mem_mb"],
+        runtime=time_of,
+    params:
+        methods=lambda wildcards: PLAN.read(wildcards.paper, wildcards.experiment, "similarity"),
+        padding=lambda wildcards: fitting_of(wildcards)["padding"],
+        code=code_of("compare_warped"),
+        env=env_of("evaluate"),
+    script:
+        "../../scripts/compare_warped.py"
 
 
 rule compare_methods:

@@ -20,13 +20,14 @@ rule register_pairs:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=2500,
-        runtime=240,
+        mem_mb=memory_of,
+        runtime=time_of,
         gpu=gpus,
     params:
-        parts=lambda wildcards: SETTINGS.trained_parts(**wildcards),
+        parts=lambda wildcards: SETTINGS.parts_of(**wildcards),
         seeds=lambda wildcards: SETTINGS.seeds(**wildcards),
         model=network_of,
+        inference=lambda wildcards: method_of(wildcards)["inference"],
         device=SETTINGS.config["device"],
         determinism=SETTINGS.config["determinism"],
         code=lambda wildcards: code_of("register_pairs", ("models", network_of(wildcards)["name"])),
@@ -54,8 +55,8 @@ rule run_baseline:
         lambda wildcards: f"../../envs/{tool_of(wildcards)}.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards: TOOLS[tool_of(wildcards)],
-        runtime=240,
+        mem_mb=memory_of,
+        runtime=time_of,
     params:
         tool=lambda wildcards: tool_of(wildcards),
         settings=lambda wildcards: method_of(wildcards)["settings"],
@@ -101,3 +102,44 @@ rule run_prior:
         env=env_of("torch"),
     script:
         "../../scripts/run_prior.py"
+
+
+# How many networks in whole numbers a method has is known from the config alone, so each has a rule of its own.
+for paper in SETTINGS.papers:
+    for experiment in SETTINGS.papers[paper]["experiments"]:
+        for method in SETTINGS.methods(paper, experiment, "openvino"):
+
+            rule:
+                name:
+                    f"run_openvino_{paper}_{experiment}_{method}"
+                input:
+                    **PLAN.store(SETTINGS.experiment(paper, experiment)["dataset"]),
+                    pairs=f"<results>/{paper}/pairs/{experiment}.csv",
+                    pool=f"<results>/{paper}/pairs/{experiment}.pool.csv",
+                    exports=PLAN.weights(paper, experiment, method, "exports"),
+                output:
+                    fields=f"<results>/{paper}/fields/{experiment}/{method}.npy",
+                    timing=f"<results>/{paper}/fields/{experiment}/{method}.timing.csv",
+                    sizes=f"<results>/{paper}/fields/{experiment}/{method}.sizes.csv",
+                    models=PLAN.int8_networks(paper, experiment, method),
+                    receipt=f"<results>/receipts/{paper}/run_openvino/{experiment}/{method}.json",
+                log:
+                    f"<results>/{paper}/logs/run_openvino/{experiment}/{method}.log",
+                conda:
+                    "../../envs/openvino.yaml"
+                threads: 1
+                resources:
+                    mem_mb=SETTINGS.experiment(paper, experiment)["jobs"]["mem_mb"],
+                    runtime=SETTINGS.experiment(paper, experiment)["jobs"]["runtime"],
+                params:
+                    method=method,
+                    seeds=SETTINGS.seeds(paper, experiment, method),
+                    settings={
+                        key: value
+                        for key, value in SETTINGS.experiment(paper, experiment)["methods"][method]["settings"].items()
+                        if key != "of"
+                    },
+                    code=code_of("run_openvino"),
+                    env=env_of("openvino"),
+                script:
+                    "../../scripts/run_openvino.py"

@@ -1,16 +1,20 @@
 """All pairs of one method in one process: start-up of the libraries is paid once and never timed."""
 
+import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
+from numpy.lib.format import open_memmap
 from numpy.typing import ArrayLike
 
 from reregister.data.store import ImageStore
 from reregister.errors import ReregisterError
-from reregister.tables import write_array, write_frame
+from reregister.provenance.files import atomic_path
+from reregister.tables import write_frame
 
 
 class RegisterOne(Protocol):
@@ -29,6 +33,19 @@ def _checked(ddf: np.ndarray, shape: tuple[int, ...], index: int) -> np.ndarray:
     return ddf
 
 
+@contextmanager
+def fields_file(path: str | os.PathLike[str], shape: Sequence[int]) -> Iterator[np.ndarray]:
+    """A mapped float32 array of that shape to fill with fields, which is `path` (.npy) when the block ends well.
+
+    Fields go to the disk as they come: those of 84 pairs of 160 x 192 x 224 are 7 GB, which no job need hold. shape:
+    (S, P, ndim, *spatial). Where the block raises, nothing is left behind.
+    """
+    with atomic_path(path) as temporary:
+        fields = open_memmap(temporary, "w+", np.dtype(np.float32), tuple(shape))
+        yield fields
+        fields.flush()
+
+
 def register_pairs(
     register_one: RegisterOne,
     images: np.ndarray,
@@ -38,6 +55,7 @@ def register_pairs(
     settings: Mapping[str, Any],
     out: np.ndarray | None = None,
     report: Callable[[int], None] = lambda done: None,
+    rows: Sequence[int] | np.ndarray | None = None,
 ) -> tuple[np.ndarray, pd.DataFrame]:
     """Register all pairs one after the other, each timed by itself.
 
@@ -45,8 +63,8 @@ def register_pairs(
     moving_index, fixed_index: P rows of `images` each. spacing: mm, tensor axis order, (ndim,) for all images or
     (N, ndim), of which the fixed image's row counts. settings: handed on to `register_one`.
     out: array (P, ndim, *spatial) to fill, a memory map or float16 where fields are large; None makes a float32 one.
-    report: told after each pair how many are done.
-    Returns the fields (P, ndim, *spatial), voxels, and a frame with one row per pair: seconds of the call (wall
+    rows: where in `out`, which then may be longer, each pair's field goes. report: told after each pair how many are done.
+    Returns the fields, `out` where it was given, voxels, and a frame with one row per pair: seconds of the call (wall
     clock), note ('' or why the field is zero). The first pair is registered once more beforehand, uncounted, since the
     first call of a library loads and allocates (papers.md 1.5). Raises ReregisterError, naming the pair's position,
     where a field has a wrong shape or a value that is not finite.
@@ -58,8 +76,9 @@ def register_pairs(
     spacings = np.broadcast_to(np.asarray(spacing, dtype=np.float64), (len(images), ndim))
     shape = (len(moving_index), ndim, *spatial)
     fields = np.empty(shape, dtype=np.float32) if out is None else out
-    if fields.shape != shape:
+    if fields.shape[rows is not None :] != shape[rows is not None :]:
         raise ValueError(f"out must have shape {shape}, got {fields.shape}")
+    places = range(len(moving_index)) if rows is None else rows
 
     def timed(index: int) -> tuple[np.ndarray, str, float]:
         moving = np.array(images[moving_index[index]], dtype=np.float32)
@@ -69,15 +88,15 @@ def register_pairs(
         ddf, note = register_one(moving, fixed, axes, settings=settings)
         return ddf, note, time.perf_counter() - start
 
-    rows: list[tuple[float, str]] = []
+    timings: list[tuple[float, str]] = []
     for index in range(len(moving_index)):
         if index == 0:
             timed(index)
         ddf, note, seconds = timed(index)
-        fields[index] = _checked(ddf, shape[1:], index)
-        rows.append((seconds, note))
+        fields[places[index]] = _checked(ddf, shape[1:], index)
+        timings.append((seconds, note))
         report(index + 1)
-    return fields, pd.DataFrame(rows, columns=["seconds", "note"]).astype({"seconds": "float64", "note": "str"})
+    return fields, pd.DataFrame(timings, columns=["seconds", "note"]).astype({"seconds": "float64", "note": "str"})
 
 
 def timing_table(
@@ -103,7 +122,9 @@ def run_baseline(job: Any, register_one: RegisterOne) -> None:
     report = job.progress(len(pairs), "pairs").report
     rows = (pairs["moving_row"].to_numpy(), pairs["fixed_row"].to_numpy())
     images = store.images[:, 0]
-    fields, timing = register_pairs(register_one, images, *rows, store.spacings, job.params.settings, report=report)
     # One seed, the first axis of every method's fields.
-    write_array(job.output.fields, fields[np.newaxis])
+    with fields_file(job.output.fields, (1, len(pairs), images.ndim - 1, *images.shape[1:])) as fields:
+        _, timing = register_pairs(
+            register_one, images, *rows, store.spacings, job.params.settings, fields[0], report=report
+        )
     write_frame(job.output.timing, timing_table(timing, pairs, job.wildcards["method"], 0, "cpu", job.threads))

@@ -11,14 +11,17 @@ NOT_MEASURED = "not measured"
 
 @dataclass(frozen=True)
 class Effort:
-    """How often each thing is measured; the defaults take some three minutes on two cores.
+    """How often each thing is measured; the defaults take some seven minutes on two cores.
 
     steps: training steps of 28 x 28. fields_28, fields_256: B-spline fields of each form. images: synthetic digits, as
     many pairs. slices: synthetic cardiac ones (45 at most), with two pairs each. rounds: passes over all pairs with each
     method. processes, cardiac_steps: processes with each allocator and the steps in each. voxelmorph_steps: steps of the
     VoxelMorph of digits in each process; voxelmorph_filters: its width, the paper's where the target is to mean something.
-    plans: dry runs. prior_steps, prior_size: iterations of the deep prior and the side of its images. One tenth more,
-    and at least one, comes before and is not counted.
+    plans: dry runs. prior_steps, prior_size: iterations of the deep prior and the side of its images. contest_steps,
+    contest_side: training steps in each process of the VoxelMorphs that are compared and the side of their volumes. terms,
+    terms_side: passes of local NCC and the side of its volumes; dice_side: of the labels that Dice is taken of, with a fifth
+    of the passes. memory_size, volume_size: of volumes that the reduced VoxelMorph is trained on. int8_channels, int8_side,
+    int8_passes: of the network in 8-bit integers. One tenth more, and at least one, comes before and is not counted.
     """
 
     steps: int = 400
@@ -34,6 +37,16 @@ class Effort:
     plans: int = 3
     prior_steps: int = 12
     prior_size: int = 256
+    contest_steps: int = 3
+    contest_side: int = 64
+    terms: int = 20
+    terms_side: int = 64
+    dice_side: int = 48
+    memory_size: tuple[int, ...] = (80, 96, 112)
+    volume_size: tuple[int, ...] = (160, 192, 224)
+    int8_channels: int = 16
+    int8_side: int = 48
+    int8_passes: int = 10
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,19 @@ from typing import Any
 
 import pandas as pd
 
-from reregister.benchmark import bspline, cardiac, plan, prior, registration, training, voxelmorph
+from reregister.benchmark import (
+    bspline,
+    cardiac,
+    contestants,
+    integers,
+    plan,
+    prior,
+    registration,
+    terms,
+    training,
+    volumes,
+    voxelmorph,
+)
 from reregister.benchmark.rows import Effort, Row
 
 
@@ -36,6 +48,11 @@ def measure(
         *cardiac.cardiac_rows(model, elastix_settings, effort),
         *voxelmorph.voxelmorph_rows(effort),
         *prior.prior_rows(effort),
+        *contestants.contest_rows(effort),
+        *terms.term_rows(effort),
+        volumes.maxpool_memory(effort),
+        *volumes.volume_rows(effort),
+        *integers.int8_rows(effort),
         training.allocator(model, training_settings, threads, effort),
         plan.dry_run(plan_config, effort.plans),
     ]

@@ -16,6 +16,7 @@ from openvino import passes
 from reregister.errors import ReregisterError
 from reregister.provenance.files import atomic_path
 
+PRECISIONS = ("int8", "f32")
 CONVOLUTIONS = {"Convolution": 0, "ConvolutionBackpropData": 1}
 # Values of int8 that are used: symmetric for weights, all of them for what goes into a convolution.
 STEPS, LEVELS = 127, 256
@@ -50,6 +51,24 @@ def write_int8(
         if node.get_type_name() not in ("Parameter", "Result"):
             node.set_friendly_name(f"{node.get_type_name()}_{number}")
     return _save(network, target)
+
+
+def prepare(
+    exported: Path, precision: str, target: Path | None, calibration: Iterable[Pair], threads: int
+) -> tuple[Path, int]:
+    """The network file that is to be run in a precision, and its bytes, of its weights too.
+
+    precision: `f32`, the .onnx as it was exported, or `int8`, which `write_int8` writes to target. Raises ReregisterError
+    for another word, int8 without a target, and as `write_int8`.
+    """
+    if precision not in PRECISIONS or (precision == "int8") != (target is not None):
+        raise ReregisterError(
+            f"settings.precision is {precision!r} with {'a' if target else 'no'} file to write the network to; give one of "
+            f"{', '.join(PRECISIONS)}, int8 with such a file"
+        )
+    if target is None:
+        return exported, exported.stat().st_size
+    return target, write_int8(exported, target, calibration, threads)
 
 
 def _read(path: Path) -> openvino.Model:

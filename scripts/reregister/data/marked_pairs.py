@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reregister.data.labels import scorable_groups
 from reregister.data.pair_rules import Drawn, complete_images, required_count
 from reregister.errors import ReregisterError
 
@@ -49,6 +48,16 @@ def cycle(subjects: pd.DataFrame, roles: pd.Series, rule: Mapping[str, Any], see
     place = own["place"].to_numpy()
     start = int(np.argmax((own["mark"] == rule["mark"]).to_numpy()))
     yield own["group"].iloc[0], np.roll(place, -start), np.full(len(place), place[start])
+
+
+def scorable_groups(subjects: pd.DataFrame, labelled: set[str], marks: Sequence[str] = ("ED", "ES")) -> list[str]:
+    """Groups in which an image of every mark has a label, in the order of the table: the slices that can be scored.
+
+    subjects: columns id, group and mark, as of a reader whose images carry marks; labelled: ids, as of `LabelMaps.ids`.
+    """
+    known = subjects[subjects["id"].isin(labelled) & subjects["mark"].isin(list(marks))]
+    found = known.groupby("group", sort=False)["mark"].nunique()
+    return found.index[found == len(set(marks))].tolist()
 
 
 def _marked(

@@ -1,27 +1,34 @@
-"""What a reader gives: images and their subjects batch by batch, masks, and what is to be said of both."""
+"""What a reader gives: images and their subjects batch by batch, label maps, and what is to be said of both."""
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Protocol
+from types import ModuleType, TracebackType
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from reregister.data.label_map_files import LabelBatch
+from reregister.errors import ReregisterError
+
 Batch = tuple[NDArray[np.float32], pd.DataFrame]
-Labels = tuple[NDArray[np.uint8], pd.DataFrame]
 
 
 class Reading(Protocol):
     """A dataset that was found and can be decoded; a context manager that closes its archives.
 
-    count: images in all. report: choices and things missing, as clauses; iterating and `labels` may add to it.
-    deviations: from the counts of the original, as clauses; known once the images were iterated.
+    count: images in all. shape: of each image and map, (*spatial). report: choices and things missing, as clauses;
+    iterating and `labels` may add to it. deviations: from the counts of the original, as clauses; known once the images
+    were iterated.
     """
 
     count: int
     report: list[str]
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
 
     def __enter__(self) -> "Reading": ...
 
@@ -33,8 +40,8 @@ class Reading(Protocol):
         """Images float32 (n, C, *spatial) and their n rows of subjects (`store.SUBJECT_COLUMNS` and others)."""
         ...
 
-    def labels(self) -> Labels:
-        """Masks uint8 (M, *spatial), 0 and 1, and M rows of id, label and unit; none where a dataset has no labels."""
+    def labels(self) -> Iterator[LabelBatch]:
+        """Label maps uint8 (n, *spatial) and their rows, batch by batch; none where a dataset has no labels."""
         ...
 
     def deviations(self) -> list[str]:
@@ -58,6 +65,11 @@ class Whole:
     def count(self) -> int:
         return len(self.images)
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of an image, (*spatial)."""
+        return self.images.shape[2:]
+
     def __enter__(self) -> "Whole":
         return self
 
@@ -69,9 +81,30 @@ class Whole:
     def __iter__(self) -> Iterator[Batch]:
         yield self.images, self.subjects
 
-    def labels(self) -> Labels:
-        """No masks, of the images' size."""
-        return np.zeros((0, *self.images.shape[2:]), np.uint8), pd.DataFrame(columns=["id", "label", "unit"])
+    def labels(self) -> Iterator[LabelBatch]:
+        """No batch."""
+        return iter(())
 
     def deviations(self) -> list[str]:
         return self.against
+
+
+def note(report: list[str], remark: str) -> None:
+    """Add a clause to a report unless it is there: labels may be asked for twice."""
+    if remark not in report:
+        report.append(remark)
+
+
+def check_choices(reader: ModuleType, choices: Mapping[str, Any]) -> None:
+    """Hold what a dataset's `reading` says to the reader's own keywords.
+
+    Raises ReregisterError where the reader's `read` has no keyword of a name.
+    """
+    parameters = inspect.signature(reader.read).parameters.values()
+    known = [part.name for part in parameters if part.default is not part.empty]
+    if unknown := [name for name in choices if name not in known]:
+        allowed = f"allowed are {', '.join(known)}" if known else "it takes none"
+        raise ReregisterError(
+            f"config/datasets.yaml: the reader {reader.__name__.rpartition('.')[2]} does not take {unknown[0]!r} under "
+            f"reading; {allowed}."
+        )

@@ -26,9 +26,13 @@ def split_subjects(
         4.1]; the fraction may be 0.
         {"name": "all_test", "cases": 12}: every image is test, or those of so many clusters, spread evenly over their
         sorted names; for methods that learn from no other pair [deep_prior, papers.md 7.1].
+        {"name": "by_cluster", "train": 300, "validation": 30, "test": null, "seed": 1, "rotate": 0, "groups": ["norm"]}:
+        so many clusters each of a seeded permutation of their sorted names, null for the rest of them; rotate: so many
+        times the number of test clusters further on in it, for other test clusters. Images of other groups than those
+        named have no role [label_driven and reduced_voxelmorph, papers.md 5.1 and 6.1].
     lists: own names by role, of images or of clusters (patients), which stand for all their images; they replace the
         rule altogether, and a role without a list has no image.
-    Raises ReregisterError for an unknown rule, fraction, role or name, and an image listed twice.
+    Raises ReregisterError for an unknown rule, fraction, number, role or name, too few clusters, and an image listed twice.
     """
     if lists is not None:
         return _from_lists(subjects, lists)
@@ -49,6 +53,16 @@ def _fraction(rule: Mapping[str, Any], zero: bool) -> Fraction:
     return fraction
 
 
+def _whole(rule: Mapping[str, Any], key: str, least: int = 0) -> int:
+    """The whole number from `least` on that a rule must have at `key`."""
+    value = rule.get(key)
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ReregisterError(
+            f"The split rule {rule['name']} needs a whole number of at least {least} as {key}, not {value!r}."
+        )
+    return value
+
+
 def _last_of_train(subjects: pd.DataFrame, rule: Mapping[str, Any]) -> pd.Series:
     fraction = _fraction(rule, zero=False)
     roles = subjects["split"].where(subjects["split"].isin(["train", "test"]), "")
@@ -63,9 +77,7 @@ def _official(subjects: pd.DataFrame, rule: Mapping[str, Any]) -> pd.Series:
 
 
 def _group_of_train(subjects: pd.DataFrame, rule: Mapping[str, Any]) -> pd.Series:
-    fraction, seed = _fraction(rule, zero=True), rule.get("seed")
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise ReregisterError(f"The split rule group_of_train needs a seed from 0, not {seed!r}.")
+    fraction, seed = _fraction(rule, zero=True), _whole(rule, "seed")
     group, tested = str(rule.get("group", "")), [str(name) for name in rule.get("test_groups", [])]
     unknown = [name for name in (group, *tested) if name not in set(subjects["group"])]
     if unknown or not tested:
@@ -84,12 +96,31 @@ def _group_of_train(subjects: pd.DataFrame, rule: Mapping[str, Any]) -> pd.Serie
 
 
 def _all_test(subjects: pd.DataFrame, rule: Mapping[str, Any]) -> pd.Series:
-    names, count = sorted(set(subjects["cluster"])), rule.get("cases")
-    if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 1):
-        raise ReregisterError(f"The split rule all_test needs a whole number of at least 1 as cases, not {count!r}.")
+    names = sorted(set(subjects["cluster"]))
+    count = None if rule.get("cases") is None else _whole(rule, "cases", least=1)
     if count is not None and count < len(names):
         names = [names[row] for row in np.round(np.linspace(0, len(names) - 1, count)).astype(int)]
     return pd.Series("test", subjects.index, str).where(subjects["cluster"].isin(names), "").rename("role")
+
+
+def _by_cluster(subjects: pd.DataFrame, rule: Mapping[str, Any]) -> pd.Series:
+    wanted = [str(name) for name in rule.get("groups") or []]
+    if unknown := [name for name in wanted if name not in set(subjects["group"])]:
+        raise ReregisterError(f"The split rule by_cluster names the group {unknown[0]!r}, which the data do not have.")
+    own = subjects["group"].isin(wanted) if wanted else pd.Series(True, subjects.index)
+    names = sorted(set(subjects.loc[own, "cluster"]))
+    train, validation, seed = (_whole(rule, key) for key in ("train", "validation", "seed"))
+    test = max(len(names) - train - validation, 1) if rule.get("test") is None else _whole(rule, "test")
+    if train + validation + test > len(names):
+        raise ReregisterError(
+            f"The split rule by_cluster needs {train + validation + test} subjects (train {train}, validation {validation}, "
+            f"test {test}), but there are {len(names)}; lower the numbers."
+        )
+    order = np.random.default_rng(seed).permutation(len(names))
+    order = np.roll(order, -test * _whole({"rotate": 0, **rule}, "rotate"))
+    parts = np.split(order, np.cumsum([test, validation, train]))
+    role_of = {names[row]: role for role, rows in zip((*reversed(ROLES), ""), parts, strict=True) for row in rows}
+    return subjects["cluster"].map(role_of).where(own, "").rename("role")
 
 
 _RULES: dict[str, Callable[[pd.DataFrame, Mapping[str, Any]], pd.Series]] = {
@@ -97,6 +128,7 @@ _RULES: dict[str, Callable[[pd.DataFrame, Mapping[str, Any]], pd.Series]] = {
     "official": _official,
     "all_test": _all_test,
     "group_of_train": _group_of_train,
+    "by_cluster": _by_cluster,
 }
 
 

@@ -117,8 +117,10 @@ def read_affine(text: str) -> NDArray[np.float64]:
 def whole_numbers(volume: Volume, name: str) -> NDArray[np.int32]:
     """Values of a label volume, which some files store as floats. Raises ReregisterError where they are no integers."""
     values = np.asarray(volume.values)
+    if values.dtype.kind != "f":
+        return values.astype(np.int32)
     whole = np.rint(values)
-    if values.dtype.kind == "f" and not np.array_equal(values, whole):
+    if not np.array_equal(values, whole):
         raise ReregisterError(f"{name} holds values that are no whole numbers; a label volume is needed.")
     return whole.astype(np.int32)
 

@@ -8,7 +8,6 @@ import pandas as pd
 from reregister.evaluation.fields import PairData
 from reregister.metrics.intensity import ncc
 from reregister.metrics.labels import warp_labels
-from reregister.metrics.overlap import dice
 
 RANKS = ("best", "median", "worst")
 COMMON = "common"
@@ -37,9 +36,10 @@ def example_pairs(
     fields: (P, ndim, *spatial), voxels. metrics: the table that `evaluate_fields` made of them. by_group: rank the pairs of
     each group by themselves. The pair for all methods, rank `common`, is the median one before registration. One entry
     along the first axis for each rank: rank, pair_id, moving_id, fixed_id, group and unit (of lengths; text), ncc_before,
-    ncc_after, dice_before and dice_after (of the first label, NaN without), fold_share and field_error (NaN without a true
-    field), moving, fixed and warped (R, C, *spatial), ddf (R, ndim, *spatial), voxels, and mask_moving, mask_fixed and
-    mask_warped (R, *spatial), uint8, of the first label; nothing without ranks.
+    ncc_after, dice_before and dice_after (mean over the scored labels, NaN without), fold_share and field_error (NaN
+    without a true field), moving, fixed and warped (R, C, *spatial), ddf (R, ndim, *spatial), voxels, and mask_moving,
+    mask_fixed and mask_warped (R, *spatial), uint8: the scored labels numbered from 1 in their order, 0 elsewhere; nothing
+    without ranks.
     """
     parts = [rows for _, rows in metrics.groupby("group")] if by_group else [metrics]
     ranked = [(rank, row) for rows in parts for rank, row in rank_pairs(rows).items()]
@@ -53,7 +53,7 @@ def sequence(data: PairData, fields: np.ndarray) -> dict[str, Any]:
     """All pairs in their order as the frames of one sequence with one fixed image.
 
     Returns ids (T,) of the moving frames, moving and warped (T, C, *spatial), fixed (C, *spatial), ddf (T, ndim,
-    *spatial), voxels, mask_moving (T, *spatial) uint8 (zeros where unknown), ncc_before and ncc_after (T,), group, unit.
+    *spatial), voxels, mask_moving (T, *spatial) uint8 (as in `example_pairs`), ncc_before and ncc_after (T,), group, unit.
     Raises ValueError where the pairs have several fixed images.
     """
     if data.pairs["fixed"].nunique() != 1:
@@ -73,49 +73,59 @@ def sequence(data: PairData, fields: np.ndarray) -> dict[str, Any]:
 
 
 def _median_before(data: PairData) -> int:
-    """Row of the median pair before registration, by Dice where pairs have labels, else by NCC."""
-    masks = [_masks(data, position) for position in range(len(data.pairs))]
-    if any(masks):
-        score, before = "dice", [dice(*pair) if pair else np.nan for pair in masks]
-    else:
+    """Row of the median pair before registration, by Dice where pairs have scored labels, else by NCC."""
+    score, before = "dice", [_dice_before(data, position) for position in range(len(data.pairs))]
+    if not np.isfinite(before).any():
         images = (data.images(position) for position in range(len(data.pairs)))
         score, before = "ncc", [ncc(moving[0], fixed[0]) for moving, fixed in images]
     return rank_pairs(pd.DataFrame({"pair_id": data.pairs["pair_id"], score: before})).get("median", 0)
 
 
-def _first_label(data: PairData) -> str | None:
-    names = data.labels.table["label"]
-    return str(names.iloc[0]) if len(names) else None
-
-
 def _mask(data: PairData, identity: str) -> np.ndarray:
-    """Mask of the first label of an image, zeros where it has none."""
-    label = _first_label(data)
-    if label and data.labels.has(identity, label):
-        return np.array(data.labels.mask(identity, label))
-    return np.zeros(data.store.images.shape[2:], np.uint8)
+    """The scored labels of an image numbered from 1, zeros where it has none: uint8 (*spatial)."""
+    names = [name for name in data.scored_names if data.labels.has(identity, name)]
+    if not names:
+        return np.zeros(data.store.images.shape[2:], np.uint8)
+    numbers = np.zeros(256, np.uint8)
+    numbers[data.labels.values(identity, names)] = [data.scored_names.index(name) + 1 for name in names]
+    return numbers[np.asarray(data.labels.map(identity))]
 
 
-def _masks(data: PairData, position: int) -> tuple[np.ndarray, np.ndarray] | None:
-    pair, label = data.pairs.iloc[position], _first_label(data)
-    if not label or not all(data.labels.has(pair[side], label) for side in ("moving", "fixed")):
-        return None
-    return _mask(data, pair["moving"]), _mask(data, pair["fixed"])
+def _dice_before(data: PairData, position: int) -> float:
+    """Mean Dice of a pair's scored labels before registration; NaN where there is none that both images have."""
+    sides = data.label_sides(position, data.scored_names)
+    numbers = [data.scored_names.index(name) + 1 for name, there in sides.items() if all(there)]
+    if not numbers:
+        return float("nan")
+    pair = data.pairs.iloc[position]
+    moving, fixed = (_mask(data, pair[side]) for side in ("moving", "fixed"))
+    # Of all labels in one pass: a volume has many.
+    sizes, others = (np.bincount(mask.ravel(), minlength=256)[numbers] for mask in (moving, fixed))
+    shared = np.bincount(moving[moving == fixed], minlength=256)[numbers]
+    return float(np.mean(2 * shared / (sizes + others)))
+
+
+def _mask_warped(data: PairData, mask: np.ndarray, ddf: np.ndarray) -> np.ndarray:
+    """A moving mask of `_mask`, not empty, pulled back label by label; where two meet at a tie, the later one."""
+    numbers = np.unique(mask[mask > 0]).tolist()
+    warped = np.zeros_like(mask)
+    for number, own in zip(numbers, warp_labels(mask, ddf, numbers, data.interpolation, data.padding), strict=True):
+        warped[own] = number
+    return warped
 
 
 def _case(data: PairData, fields: np.ndarray, metrics: pd.DataFrame, row: int) -> dict[str, Any]:
     pair, found = data.pairs.iloc[row], metrics.iloc[row]
     moving, fixed = data.images(row)
     ddf = np.array(fields[row], dtype=np.float32)
-    masks = _masks(data, row)
-    before = after = np.nan
-    shown = [_mask(data, pair["moving"]), _mask(data, pair["fixed"]), np.zeros(moving.shape[1:], np.uint8)]
-    if masks:
-        shown[2] = warp_labels(masks[0], ddf, [1], data.interpolation, data.padding)[0].astype(np.uint8)
-        before, after = dice(*masks), dice(shown[2], masks[1])
+    masks = [_mask(data, pair[side]) for side in ("moving", "fixed")]
+    before = _dice_before(data, row)
+    both = np.isfinite(before)
+    masks.append(_mask_warped(data, masks[0], ddf) if both else np.zeros_like(masks[0]))
     ids = {"pair_id": pair["pair_id"], "moving_id": pair["moving"], "fixed_id": pair["fixed"], "group": pair["group"]}
     values = {"ncc_before": ncc(moving[0], fixed[0]), "ncc_after": found["ncc"], "dice_before": before}
-    values |= {"dice_after": after, "fold_share": found["fold_share"], "field_error": found["field_error_mean"]}
+    values |= {"dice_after": found["dice"] if both and "dice" in found else np.nan}
+    values |= {"fold_share": found["fold_share"], "field_error": found["field_error_mean"]}
     arrays = {"moving": moving, "fixed": fixed, "warped": data.warped(moving, ddf), "ddf": ddf}
-    arrays |= dict(zip(("mask_moving", "mask_fixed", "mask_warped"), shown, strict=True))
+    arrays |= dict(zip(("mask_moving", "mask_fixed", "mask_warped"), masks, strict=True))
     return {**ids, "unit": found["unit"], **values, **arrays}

@@ -1,6 +1,6 @@
 """Metrics of all pairs of one method, whoever made its fields."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -8,15 +8,17 @@ import numpy as np
 import pandas as pd
 import torch
 
-from reregister.data.labels import LabelStore
+from reregister.data.label_maps import LabelMaps
 from reregister.data.store import ImageStore
+from reregister.errors import ReregisterError
 from reregister.metrics.intensity import ssim
 from reregister.metrics.labels import LABEL_METRICS, evaluate_labels
 from reregister.metrics.registration import evaluate_pair
 from reregister.transforms.warp import warp
 
-# Of the labels of a pair, the mean of what is defined.
+# Of the scored labels of a pair, the mean of what is defined, and of the distances of centroids the root mean square.
 MEANS = ("dice", "hd95", "hd95_pooled", "asd")
+ROOTS = {"tre": "centroid_distance", "tre_px": "centroid_distance_px"}
 _CASE = ("pair_id", "moving", "fixed", "group", "cluster")
 
 
@@ -26,16 +28,23 @@ class PairData:
 
     pairs: P rows with pair_id, moving, fixed, group, cluster, moving_row, fixed_row. truth: true fields (P, ndim,
     *spatial), voxels, or (0, ...) where none are known. unit: mm or px, of the store's spacing and of every length.
-    padding: what lies outside the moving image. interpolation: of warped labels, `linear` or `nearest`.
+    padding: what lies outside the moving image. interpolation: of warped labels, `linear` or `nearest`. scored: names of
+    the labels whose means are a pair's, in their order; all of them where left out.
     """
 
     store: ImageStore
-    labels: LabelStore
+    labels: LabelMaps
     pairs: pd.DataFrame
     truth: np.ndarray
     unit: str
     padding: str
     interpolation: str = "linear"
+    scored: Sequence[str] | None = None
+
+    @property
+    def scored_names(self) -> list[str]:
+        """Names of the labels whose means are a pair's."""
+        return list(self.labels.names if self.scored is None else self.scored)
 
     def images(self, position: int) -> tuple[np.ndarray, np.ndarray]:
         """Moving and fixed image (C, *spatial) of a pair."""
@@ -69,11 +78,30 @@ class PairData:
         """Spacing of the fixed image of a pair, on whose grid the field lives."""
         return tuple(self.store.spacings[self.pairs["fixed_row"].iloc[position]].tolist())
 
-    def common_labels(self, position: int) -> list[str]:
-        """Names of the labels that both images of a pair have."""
-        pair = self.pairs.iloc[position]
-        names = dict.fromkeys(self.labels.table["label"])
-        return [name for name in names if all(self.labels.has(pair[side], name) for side in ("moving", "fixed"))]
+    def label_sides(self, position: int, names: Sequence[str]) -> dict[str, tuple[bool, bool]]:
+        """Which image of a pair, moving and fixed, has a voxel of a label; labels that neither image's table names are out.
+
+        names: the labels asked for, in the order of the answer.
+        """
+        pair, labels = self.pairs.iloc[position], self.labels
+        ids = [pair["moving"], pair["fixed"]]
+        known = [name for name in names if any(labels.has(identity, name) for identity in ids)]
+        there = [[labels.has(i, name) and not labels.is_empty(i, name) for i in ids] for name in known]
+        return {name: (moving, fixed) for name, (moving, fixed) in zip(known, there, strict=True)}
+
+
+def choose_labels(labels: LabelMaps, asked: bool | Sequence[str]) -> tuple[LabelMaps, list[str]]:
+    """The labels to measure and the names of those to score, as an experiment asks: all, none, or a list of names.
+
+    With a list all labels are measured. Raises ReregisterError for a name that the data do not have.
+    """
+    if isinstance(asked, bool):
+        return (labels, labels.names) if asked else (LabelMaps(labels.maps[:0], labels.table[:0]), [])
+    for name in asked:
+        if name not in labels.names:
+            known = ", ".join(labels.names) or "none"
+            raise ReregisterError(f"score_labels names {name}, which is no label of the data; they have {known}")
+    return labels, list(asked)
 
 
 class Evaluation(NamedTuple):
@@ -87,8 +115,10 @@ class Evaluation(NamedTuple):
 def evaluate_fields(data: PairData, fields: np.ndarray, advance: Callable[[], object] = lambda: None) -> Evaluation:
     """Metrics of every pair (no clock, no commit: the same fields give the same bytes), and mean images of each group.
 
-    fields: (P, ndim, *spatial), voxels. advance: called after each pair. Where a pair has labels its row holds the mean
-    of each of `MEANS` over those where it is defined, and empty_labels, the number of labels of which a mask is empty.
+    fields: (P, ndim, *spatial), voxels. advance: called after each pair. Where a pair has scored labels its row holds the
+    mean of each of `MEANS` and the root mean square of each of `ROOTS` over those where it is defined, and empty_labels,
+    the number of them of which a mask is empty. by_label has all labels, `scored` saying `yes` for those. A label that an
+    image of a pair does not have is undefined there, and flagged: no method can do anything about it.
     Raises ValueError where there are not as many fields as pairs.
     """
     pairs, truth = data.pairs, data.truth
@@ -119,24 +149,44 @@ def evaluate_fields(data: PairData, fields: np.ndarray, advance: Callable[[], ob
         for group in sorted(sums)
         for index, name in enumerate(("moving", "fixed", "warped"))
     }
-    columns = [*_CASE, "unit", "spacing", "label", "interpolation", *LABEL_METRICS]
+    columns = [*_CASE, "unit", "spacing", "label", "scored", "interpolation", *LABEL_METRICS]
     return Evaluation(pd.DataFrame(rows), pd.DataFrame(label_rows, columns=columns), means)
 
 
 def _label_rows(data: PairData, position: int, field: np.ndarray, spacing: tuple[float, ...]) -> list[dict[str, Any]]:
-    pair = data.pairs.iloc[position]
-    rows = []
-    for name in data.common_labels(position):
-        moving, fixed = (np.array(data.labels.mask(pair[side], name)) for side in ("moving", "fixed"))
-        (row,) = evaluate_labels(moving, fixed, field, spacing, [1], data.interpolation, data.padding)
-        rows.append({**row, "label": name})
-    return rows
+    pair, scored = data.pairs.iloc[position], set(data.scored_names)
+    sides = data.label_sides(position, data.labels.names)
+    both = [name for name, there in sides.items() if all(there)]
+    found: dict[str, dict[str, Any]] = {}
+    if both:
+        moving, fixed = (np.asarray(data.labels.map(pair[side])) for side in ("moving", "fixed"))
+        values, others = (data.labels.values(pair[side], both) for side in ("moving", "fixed"))
+        measured = evaluate_labels(moving, fixed, field, spacing, values, data.interpolation, data.padding, others)
+        found = dict(zip(both, measured, strict=True))
+    return [
+        {**found.get(name, _absent(data, there)), "label": name, "scored": "yes" if name in scored else ""}
+        for name, there in sides.items()
+    ]
+
+
+def _absent(data: PairData, there: tuple[bool, bool]) -> dict[str, Any]:
+    """The row of a label that an image of the pair does not have."""
+    flags = {"empty_warped": int(not there[0]), "empty_fixed": int(not there[1])}
+    return {**dict.fromkeys(LABEL_METRICS, np.nan), **flags, "interpolation": data.interpolation}
 
 
 def _over_labels(rows: list[dict[str, Any]]) -> dict[str, float]:
-    """Means over the labels of one pair, and how many of them are empty on either side."""
+    """What the scored labels of one pair say together, and how many of them are empty on either side."""
+    rows = [row for row in rows if row["scored"]]
     if not rows:
         return {}
-    values = {name: np.array([row[name] for row in rows], dtype=np.float64) for name in MEANS}
-    means = {name: float(v[np.isfinite(v)].mean()) if np.isfinite(v).any() else np.nan for name, v in values.items()}
-    return {**means, "empty_labels": sum(row["empty_warped"] or row["empty_fixed"] for row in rows)}
+    means = {name: _mean([row[name] for row in rows]) for name in MEANS}
+    roots = {name: float(np.sqrt(_mean([row[of] ** 2 for row in rows]))) for name, of in ROOTS.items()}
+    return {**means, **roots, "empty_labels": sum(row["empty_warped"] or row["empty_fixed"] for row in rows)}
+
+
+def _mean(numbers: list[float]) -> float:
+    """Mean of the numbers that are defined; NaN without any."""
+    values = np.array(numbers, dtype=np.float64)
+    values = values[np.isfinite(values)]
+    return float(values.mean()) if values.size else float("nan")

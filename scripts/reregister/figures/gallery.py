@@ -10,7 +10,9 @@ from matplotlib.figure import Figure
 
 from reregister.drawing import NOT_SHOWN, Exhibit, Inputs, colour, new_figure, say
 from reregister.errors import ReregisterError
+from reregister.exhibit_options import options_of
 from reregister.pixels import grid_lines, outlines, png_uri
+from reregister.planes import cut, cut_field
 
 COLUMNS = ("moving", "fixed", "warped", "difference\nbefore", "difference\nafter", "grid on\nwarped")
 NUMBERS = ("ncc_before", "ncc_after", "dice_before", "dice_after", "fold_share", "field_error")
@@ -19,15 +21,18 @@ IDS = ("rank", "pair_id", "moving_id", "fixed_id", "group")
 RANKS = ("best", "median", "worst", "common")
 # Outlines of the mask of the fixed image (solid) and of the other one (dashed); far apart for all readers.
 FIXED_LINE, OTHER_LINE = "#FFD400", "#56B4E9"
+# Of volumes; the exhibit's options may name another: plane, place, axes.
+SLICE: dict[str, Any] = {"plane": "coronal", "place": 0.5, "axes": "RAS"}
 # Inches; pairs with labels have a line more.
 CELL, LABELLED_CELL = 1.0, 1.15
 
 
-def cases_of(exhibit: Exhibit, inputs: Inputs) -> list[dict[str, Any]]:
+def cases_of(exhibit: Exhibit, inputs: Inputs, **where: Any) -> list[dict[str, Any]]:
     """Every pair of the first seed of each method, in the order of the exhibit's methods, then of `RANKS`.
 
-    A case holds the arrays of `example_pairs` for one pair, with method and its label for people. Raises ReregisterError
-    for volumes, which have no one picture.
+    A case holds the arrays of `example_pairs` for one pair, with method and its label for people; of volumes a slice, and
+    what of the field lies in it. where: plane, place and axes of that slice, as of `planes.cut`; left out, `SLICE`. Raises
+    ReregisterError for a slice that there is not.
     """
     found: dict[str, list[dict[str, Any]]] = {}
     for path in inputs["gallery"]:
@@ -37,11 +42,22 @@ def cases_of(exhibit: Exhibit, inputs: Inputs) -> list[dict[str, Any]]:
         if method in found:
             continue
         count = len(arrays.get("rank", ()))
+        if count and arrays["moving"].ndim == 5:
+            arrays = _sliced(exhibit, arrays, SLICE | where)
         rows = [{name: array[row] for name, array in arrays.items()} for row in range(count)]
         found[method] = sorted(rows, key=lambda case: RANKS.index(case["rank"]))
-        if count and arrays["moving"].ndim != 4:
-            raise ReregisterError(f"{exhibit.exhibit} shows flat images and {path} holds volumes; show slices of them")
     return [{"method": m, "label": label, **case} for m, label in exhibit.methods for case in found.get(m, [])]
+
+
+def _sliced(exhibit: Exhibit, arrays: dict[str, Any], where: dict[str, Any]) -> dict[str, Any]:
+    """Example pairs of volumes, each image, mask and field cut to one slice."""
+    shown = [name for name in arrays if name in ("moving", "fixed", "warped") or name.startswith("mask_")]
+    try:
+        flat = {name: cut(arrays[name], **where) for name in shown}
+        flat["ddf"] = np.stack([cut_field(field, **where) for field in arrays["ddf"]])
+    except ValueError as error:
+        raise ReregisterError(f"{exhibit.exhibit}: {error}") from error
+    return arrays | flat
 
 
 def numbers_of(cases: list[dict[str, Any]]) -> pd.DataFrame:
@@ -60,7 +76,7 @@ def panels(exhibit: Exhibit, inputs: Inputs) -> dict[str, Any]:
     are None without labels. height and width are those of the image itself, in whose pixels the grid and the outlines are
     given (`grid_lines`). No item where images may not be shown.
     """
-    cases = cases_of(exhibit, inputs) if exhibit.show_images else []
+    cases = cases_of(exhibit, inputs, **options_of(exhibit, **SLICE)) if exhibit.show_images else []
     return {"stamp": exhibit.stamp, "items": [item_of(exhibit, case) for case in cases]}
 
 
@@ -80,7 +96,7 @@ def draw(exhibit: Exhibit, inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
 
     Returns the figure and the numbers of the pairs; where images may not be shown, the figure says so instead.
     """
-    cases = cases_of(exhibit, inputs)
+    cases = cases_of(exhibit, inputs, **options_of(exhibit, **SLICE))
     if not exhibit.show_images or not cases:
         figure = new_figure(1.2)
         say(figure, "no pair has a defined NCC" if exhibit.show_images else NOT_SHOWN)

@@ -1,6 +1,7 @@
 """A registration network as it was trained: every block of its module list, and the way from a pair to the loss.
 
-Fig. 1 of de Vos 2017: regressor, grid of control points, B-spline transformer, displacement field, resampler, loss.
+Fig. 1 of de Vos 2017: regressor, grid of control points, B-spline transformer, displacement field, resampler, loss. A
+network whose features grow again is drawn level by level instead, as Figs. 1 to 3 of the reduced VoxelMorph paper.
 """
 
 from typing import Any
@@ -9,13 +10,17 @@ import numpy as np
 import pandas as pd
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch, Patch, Rectangle
+from matplotlib.patches import Patch, Rectangle
 
 from reregister.blocks import blocks_of, what_it_does, what_it_has
 from reregister.card import read_card
 from reregister.drawing import FONT_SIZE, GREY, WIDTH, Exhibit, Inputs, new_figure
 from reregister.errors import ReregisterError
+from reregister.exhibit_options import options_of
+from reregister.levels import goes_up
 from reregister.pixels import grid_lines
+from reregister.shapes import SIDE, SMALL, arrow, box, picture, text
+from reregister.unet_drawing import draw_unet
 
 WORDS = {
     "Conv2d": "convolution",
@@ -30,20 +35,27 @@ ORDERS = {2: "quadratic", 3: "cubic"}
 ROOMY = 10
 # Of the kinds of blocks, in the order in which they come.
 FILLS = ("#6baed6", "#e8e8e8", "#e08214", "#54278f", "#1b7837")
-HEIGHT, SMALL = 4.3, FONT_SIZE - 1.5
-# Inches: side of a picture, middle of the regressor, lower edge of the row below it.
-SIDE, MIDDLE, LOWER = 0.85, 2.95, 0.5
+HEIGHT = 4.3
+# Inches: middle of the regressor, lower edge of the row below it.
+MIDDLE, LOWER = 2.95, 0.5
 LEFT, RIGHT = 1.45, 7.05
 
 
 def draw(exhibit: Exhibit, inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     """Draw the network of the first card; the pair shown is the median one of the method's example pairs (npz).
 
+    Options, for a network with a decoder alone: title, its name; skips, `concatenated` or `added`, which no module list
+    tells; loss, what is minimised; plane, place and axes of the slice of volumes, as of `planes.cut`.
     Returns the figure and its blocks as numbers. Raises ReregisterError for several methods.
     """
     if len(exhibit.methods) != 1:
         raise ReregisterError(f"{exhibit.exhibit} draws one network; name one method in the exhibit's methods")
     card = read_card(inputs["cards"][0])
+    if goes_up(card):
+        told = options_of(exhibit, title="", skips="concatenated", loss="loss", plane="coronal", place=0.5, axes="RAS")
+        pair = median_pair(inputs) if exhibit.show_images else {}
+        return draw_unet(card, {name: image for name, image in pair.items() if name != "ddf"}, told)
+    options_of(exhibit)
     blocks = blocks_of(card)
     figure = new_figure(HEIGHT)
     figure.set_layout_engine("none")
@@ -66,16 +78,6 @@ def median_pair(inputs: Inputs) -> dict[str, Any]:
             return {}
         place = list(arrays["rank"]).index("median")
         return {name: arrays[name][place] for name in ("moving", "fixed", "warped", "ddf")}
-
-
-def text(axes: Any, x: float, y: float, words: str, **look: Any) -> None:
-    """Words around a place, in inches; look: of matplotlib."""
-    axes.text(x, y, words, **{"ha": "center", "va": "center", "fontsize": SMALL, "linespacing": 1.2, **look})
-
-
-def box(axes: Any, x: float, y: float, width: float, height: float, **look: Any) -> None:
-    """A frame with round corners, in inches."""
-    axes.add_patch(FancyBboxPatch((x, y), width, height, boxstyle="round,pad=0,rounding_size=0.06", **look))
 
 
 def _regressor(axes: Any, blocks: pd.DataFrame, card: dict[str, Any]) -> None:
@@ -117,14 +119,6 @@ def _words(kind: str) -> str:
     types = kind.split(" + ")
     text = ", ".join(WORDS.get(name, name) for name in types)
     return f"{text}, linear" if types in (["Conv2d"], ["Linear"]) else text
-
-
-def picture(axes: Any, x: float, y: float, image: Any, name: str, above: bool = False) -> None:
-    """An image, or an empty frame with its name where there is none to show."""
-    if image is not None:
-        axes.imshow(image, cmap="gray", vmin=0, vmax=1, extent=(x, x + SIDE, y, y + SIDE), interpolation="nearest")
-    axes.add_patch(Rectangle((x, y), SIDE, SIDE, facecolor="none", edgecolor="0.3", linewidth=0.7))
-    text(axes, x + SIDE / 2, y + SIDE + 0.1 if above else y - 0.1, name, fontsize=FONT_SIZE)
 
 
 def _pictures(axes: Any, pair: dict[str, Any], show: bool) -> None:
@@ -169,12 +163,6 @@ def _spline(params: dict[str, Any]) -> str:
         return "thin-plate\nspline\ntransformer"
     misaligned = "\n(misaligned)" if params.get("transformer") == "bspline_misaligned" else ""
     return f"{ORDERS.get(params.get('order', 0), '')}\nB-spline\ntransformer{misaligned}".strip()
-
-
-def arrow(axes: Any, start: tuple[float, float], end: tuple[float, float], **look: Any) -> None:
-    """An arrow between two places, in inches."""
-    style = {"arrowstyle": "-|>", "color": "0.25", "linewidth": 0.9, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 7}
-    axes.annotate("", end, start, arrowprops=style | look)
 
 
 def _ways(axes: Any) -> None:

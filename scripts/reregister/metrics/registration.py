@@ -42,6 +42,7 @@ METRICS: dict[str, Metric] = {
     ),
     "uncovered": Metric("1", "lower", "share of the fixed image's intensity that the warped image lacks"),
     "ssim_foreground": Metric("1", "higher", "mean over fixed > 0.1 of the same structural similarity at each voxel"),
+    "mean_displacement": Metric("unit of spacing", "none", "mean Euclidean displacement over all voxels"),
 }
 
 
@@ -67,7 +68,7 @@ def evaluate_pair(
         )
     if len(spacing) != fixed.ndim:
         raise ValueError(f"images of shape {fixed.shape} need {fixed.ndim} spacings, got {len(spacing)}")
-    regularity = jacobian_statistics(field)
+    regularity, lengths = jacobian_statistics(field), _lengths(field, spacing)
     error = {"mean": float("nan"), "p95": float("nan")}
     if truth is not None:
         error = field_error(field, truth, fixed > FOREGROUND, spacing)
@@ -78,13 +79,14 @@ def evaluate_pair(
         "mse": mse(warped, fixed),
         "mae": mae(warped, fixed),
         "ssim": float(similarity.mean()),
-        "max_displacement": _max_displacement(field, spacing),
+        "max_displacement": float(lengths.max()),
         "field_error_mean": error["mean"],
         "field_error_p95": error["p95"],
         "smoothness": smoothness(field),
         "field_sd": field_sd(field, spacing),
         "uncovered": uncovered(warped, fixed),
         "ssim_foreground": float(similarity[foreground].mean()) if foreground.any() else float("nan"),
+        "mean_displacement": float(lengths.mean()),
         **regularity,
     }
     return {name: row[name] for name in METRICS}
@@ -121,9 +123,10 @@ def uncovered(warped: NDArray[np.floating], fixed: NDArray[np.floating]) -> floa
     return float(lacking / total) if total else float("nan")
 
 
-def _max_displacement(field: NDArray[np.floating], spacing: Sequence[float]) -> float:
-    """Largest Euclidean length of a field (ndim, *spatial) in the unit of spacing; NaN where a value is NaN."""
+def _lengths(field: NDArray[np.floating], spacing: Sequence[float]) -> NDArray[np.float64]:
+    """Euclidean lengths (*spatial) of a field (ndim, *spatial), voxels, in the unit of spacing; NaN where a value is NaN."""
     squares = np.zeros(field.shape[1:])
     for component, step in zip(field, spacing, strict=True):
         squares += np.square(component.astype(np.float64) * step)
-    return float(np.sqrt(squares.max()))
+    lengths: NDArray[np.float64] = np.sqrt(squares, out=squares)
+    return lengths

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from reregister.layers import LeakyConv, check_ndim, flow_layer, stacked_pair, upsample
+from reregister.layers import LeakyConv, check_ndim, cropped, flow_layer, stacked_pair, upsample
 
 # Channels of the layers after the last upsampling but one: at half the size, then at full size.
 TAILS = {"VM-1": (8, 8), "VM-2": (32, 16, 16)}
@@ -14,7 +14,7 @@ class CvprVoxelMorph(nn.Module):
 
     Every layer of the encoder strides, the full-size skip is the pair of images itself. variant: `VM-2`, 300,547
     parameters, or `VM-1`, 259,675. reduced: without the levels at 1/8 and 1/16, that is two convolutions fewer on either
-    side (134,531 and 93,659). ndim: 2 or 3. Sides must be multiples of `multiple`: 16, of 4 for reduced.
+    side (134,531 and 93,659). ndim: 2 or 3. Sides that are no multiples of `multiple`, 16, of 4 for reduced, are padded.
 
     Source: section 3 of the paper and `src/networks.py` of voxelmorph, branch legacy; papers.md 6.2. Raises ValueError
     for an unknown variant.
@@ -43,7 +43,7 @@ class CvprVoxelMorph(nn.Module):
     def forward(self, moving: Tensor, fixed: Tensor) -> Tensor:
         """Displacement field (B, ndim, *spatial) in voxels, in the type of `moving`, from two images (B, 1, *spatial).
 
-        Raises ValueError where the shapes do not fit or a side is no multiple of `multiple`.
+        Raises ValueError where the shapes do not fit.
         """
         levels = [stacked_pair(moving, fixed, self.ndim, self.multiple)]
         for layer in self.encoder:
@@ -54,7 +54,7 @@ class CvprVoxelMorph(nn.Module):
         # Both operands of a concatenation must have one type under autocast too: the images have kept theirs.
         out = upsample(self.halfway(out))
         ddf: Tensor = self.flow(self.full(torch.cat([out, levels.pop().to(out.dtype)], 1)))
-        return ddf.to(moving.dtype)
+        return cropped(ddf.to(moving.dtype), moving)
 
 
 build = CvprVoxelMorph

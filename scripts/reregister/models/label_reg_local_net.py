@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reregister.layers import Conv3d, stacked_pair
+from reregister.layers import Conv3d, cropped, stacked_pair
 
 # Defaults of TensorFlow's batch normalisation: epsilon 1e-3, decay 0.999.
 EPS, MOMENTUM = 1e-3, 1e-3
@@ -112,22 +112,27 @@ class LabelRegLocalNet(nn.Module):
     channels: of the first level, twice as many at each deeper one; 32 have 18,906,351 parameters, 18,909,743 with scale.
     It must be even, since additive upsampling halves the channels. statistics: what normalisation uses at inference,
     `batch` as label-reg, whose `is_training` is never set to false, or `running` averages. scale: whether it has factors.
-    All layers start by Glorot's rule [Glorot 2010], the displacements of every level at zero, so the network at the
-    identity. Sides must be multiples of 16.
+    momentum: what a step adds to the running averages, 1 - decay; the default asks for thousands of steps. All layers
+    start by Glorot's rule [Glorot 2010], the displacements of every level at zero, so the network at the identity. Sides
+    that are no multiples of 16 are padded.
 
     Source: `labelreg/networks.py` and `labelreg/layers.py` of YipengHu/label-reg (Apache-2.0), read and not copied.
     Differences: TensorFlow 1's linear resize has no offset of half a voxel, this one has (align_corners=False).
-    Raises ValueError for an odd number of channels or an unknown word.
+    Raises ValueError for an odd number of channels, a momentum outside of (0, 1] or an unknown word.
     """
 
     multiple = 2 ** (LEVELS - 1)
 
-    def __init__(self, channels: int = 32, statistics: str = "batch", scale: bool = False) -> None:
+    def __init__(
+        self, channels: int = 32, statistics: str = "batch", scale: bool = False, momentum: float = MOMENTUM
+    ) -> None:
         super().__init__()
         if channels < 2 or channels % 2:
             raise ValueError(f"channels must be even and from 2 on, got {channels}")
         if statistics not in STATISTICS:
             raise ValueError(f"statistics must be batch or running, got {statistics!r}")
+        if not 0 < momentum <= 1:
+            raise ValueError(f"momentum must lie in (0, 1], got {momentum}")
         counts = [channels * 2**level for level in range(LEVELS)]
         self.down = nn.ModuleList(
             _Down(counts[level - 1] if level else 2, counts[level], 3 if level else 7, statistics, scale)
@@ -142,13 +147,15 @@ class LabelRegLocalNet(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv3d | nn.ConvTranspose3d):
                 nn.init.xavier_uniform_(module.weight)
+            elif isinstance(module, BatchNorm3d):
+                module.momentum = momentum
         for parameter in self.summands.parameters():
             nn.init.zeros_(parameter)
 
     def forward(self, moving: Tensor, fixed: Tensor) -> Tensor:
         """Displacement field (B, 3, D, H, W) in voxels, in the type of `moving`, from two images (B, 1, D, H, W).
 
-        Raises ValueError where the shapes do not fit or a side is no multiple of 16.
+        Raises ValueError where the shapes do not fit.
         """
         features = stacked_pair(moving, fixed, 3, self.multiple)
         skips = []
@@ -161,8 +168,8 @@ class LabelRegLocalNet(nn.Module):
         # In the type of the images: half precision would round displacements of several voxels.
         *parts, ddf = (summand(level).to(moving.dtype) for summand, level in zip(self.summands, levels, strict=True))
         for part in parts:
-            ddf = ddf + _resized(part, moving.shape[2:])
-        return ddf
+            ddf = ddf + _resized(part, ddf.shape[2:])
+        return cropped(ddf, moving)
 
 
 build = LabelRegLocalNet

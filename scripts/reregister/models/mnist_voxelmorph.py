@@ -9,6 +9,74 @@ MULTIPLE = 8
 SLOPE = 0.2
 # Standard deviation of the last layer's weights, as voxelmorph starts its flow.
 LAST_SD = 1e-5
+# Bits of a draw that say whether a value is dropped.
+BITS = 16
+
+
+class _LeakyDropout(torch.autograd.Function):
+    """LeakyReLU and element-wise dropout in one: a value times a factor, which alone is kept for the gradient.
+
+    torch draws a number for each value, one after the other on one thread: a quarter of a training step. Here a draw of 64
+    bits of the same generator serves four values. The rate is thereby rounded to a multiple of 2^-16, and what is kept is
+    scaled by the rounded one, so that the mean stays.
+    """
+
+    @staticmethod
+    def forward(ctx, features: Tensor, rate: float) -> Tensor:  # type: ignore[no-untyped-def]
+        """features: dense, in any layout."""
+        count, dropped = features.numel(), round(rate * 2**BITS)
+        # All 64 bits, signed; int16 then has every value equally often.
+        draws = torch.empty(-(-count * BITS // 64), dtype=torch.int64, device=features.device).random_(-(2**63), None)
+        kept = torch.empty_like(features)
+        flat = kept.as_strided((count,), (1,))
+        flat.copy_(draws.view(torch.int16)[:count] >= dropped - 2 ** (BITS - 1)).mul_(2**BITS / (2**BITS - dropped))
+        factor: Tensor = torch.ops.aten.leaky_relu_backward(kept, features, SLOPE, False)
+        ctx.save_for_backward(factor)
+        return features * factor
+
+    @staticmethod
+    def backward(ctx, upstream: Tensor) -> tuple[Tensor, None]:  # type: ignore[no-untyped-def]
+        (factor,) = ctx.saved_tensors
+        return upstream * factor, None
+
+
+class _Interleaved(torch.autograd.Function):
+    """Four (B, C, H, W), of even and odd rows and columns, as one (B, C, 2H, 2W), channels_last."""
+
+    @staticmethod
+    def forward(ctx, *kinds: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
+        batch, channels, height, width = kinds[0].shape
+        out = kinds[0].new_empty(batch, height, 2, width, 2, channels)
+        for place, kind in enumerate(kinds):
+            out[:, :, place // 2, :, place % 2] = kind.permute(0, 2, 3, 1)
+        return out.view(batch, 2 * height, 2 * width, channels).permute(0, 3, 1, 2)
+
+    @staticmethod
+    def backward(ctx, upstream: Tensor) -> tuple[Tensor, ...]:  # type: ignore[no-untyped-def]
+        kinds = (upstream[:, :, row::2, column::2] for row in range(2) for column in range(2))
+        return tuple(kind.contiguous(memory_format=torch.channels_last) for kind in kinds)
+
+
+def conv_of_doubled(features: Tensor, conv: nn.Conv2d) -> Tensor:
+    """`conv` of 3 x 3 and padding 1 over features (B, C, H, W) of which every pixel is doubled to 2 x 2: (B, C', 2H, 2W).
+
+    Of the three taps along an axis two read the same pixel. So each of four kinds of pixels, of even and odd rows and
+    columns, takes four products in place of nine and reads a tensor a fourth as large. Equal but for rounding.
+    """
+    kernels = [kernel for rows in _merged(conv.weight, 2) for kernel in _merged(rows, 3)]
+    kinds = []
+    for place, kernel in enumerate(kernels):
+        row, column = place // 2, place % 2
+        padded = functional.pad(features, (1 - column, column, 1 - row, row))
+        kinds.append(functional.conv2d(padded, kernel, conv.bias))
+    doubled: Tensor = _Interleaved.apply(*kinds)
+    return doubled
+
+
+def _merged(weight: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+    """Two taps in place of three: for even pixels, the one before and their own; for odd ones, their own and the next."""
+    before, own, after = weight.unbind(axis)
+    return torch.stack([before, own + after], axis), torch.stack([before + own, after], axis)
 
 
 class _Block(nn.Module):
@@ -22,7 +90,15 @@ class _Block(nn.Module):
         self.drop = nn.Dropout(dropout)
 
     def forward(self, features: Tensor) -> Tensor:
-        out: Tensor = self.drop(self.activation(self.norm(self.conv(features))))
+        return self.after(self.conv(features))
+
+    def after(self, convolved: Tensor) -> Tensor:
+        """What follows the convolution."""
+        normed = self.norm(convolved)
+        if self.training and self.drop.p and normed.device.type == "cpu":
+            quick: Tensor = _LeakyDropout.apply(normed, self.drop.p)
+            return quick
+        out: Tensor = self.drop(self.activation(normed))
         return out
 
 
@@ -95,14 +171,20 @@ class MnistVoxelMorph(nn.Module):
             features = block(features)
             passed.append(features)
             features = self.pool(features)
-        for block in (*self.up, None):
-            features = self.grow(features)
-            if self.skip:
-                features = torch.cat([features, passed.pop()], 1)
-            if block is not None:
-                features = block(features)
-        field: Tensor = self.last_norm(self.last(features))
+        for block in self.up:
+            assert isinstance(block, _Block)
+            features = block.after(self._grown(features, block.conv, passed))
+        field: Tensor = self.last_norm(self._grown(features, self.last, passed))
         return field
+
+    def _grown(self, features: Tensor, conv: nn.Conv2d, passed: list[Tensor]) -> Tensor:
+        """A convolution of the features at twice their size, and of the skip where there are any."""
+        # Only training has to be quick; elsewhere the layers are the ones of the table, which exports and drawings follow.
+        if self.training and not self.skip:
+            return conv_of_doubled(features, conv)
+        features = self.grow(features)
+        out: Tensor = conv(torch.cat([features, passed.pop()], 1) if self.skip else features)
+        return out
 
 
 build = MnistVoxelMorph

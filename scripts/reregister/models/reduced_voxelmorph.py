@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reregister.layers import LeakyConv, check_ndim, flow_layer, stacked_pair, upsample
+from reregister.layers import LeakyConv, check_ndim, cropped, flow_layer, stacked_pair, upsample
 
 PERMUTATIONS = ("default", "maxpool", "reduced", "both")
 UPSAMPLING = ("features", "field")
@@ -19,7 +19,8 @@ class ReducedVoxelMorph(nn.Module):
     has 154,649 parameters; otherwise each layer has its own (320,665 without `reduced`, 154,649 with it). upsample, of
     consequence with max pooling only: `features` doubles what goes into the flow layer (nearest, as the code), `field`
     doubles the flow layer's displacements in size and length (trilinear). ndim: 3, or 2 for the reading of the abstract
-    by slices. Sides must be multiples of `multiple`: 16, of 4 for `reduced`, and twice that with max pooling.
+    by slices. Sides that are no multiples of `multiple`, 16, of 4 for `reduced`, and twice that with max
+    pooling, are padded.
 
     Source: `unet.py` of SaiV6/Ece685final_voxelmorph, read and not copied. Raises ValueError for an unknown word.
     """
@@ -53,7 +54,7 @@ class ReducedVoxelMorph(nn.Module):
     def forward(self, moving: Tensor, fixed: Tensor) -> Tensor:
         """Displacement field (B, ndim, *spatial) in voxels, in the type of `moving`, from two images (B, 1, *spatial).
 
-        Raises ValueError where the shapes do not fit or a side is no multiple of `multiple`.
+        Raises ValueError where the shapes do not fit.
         """
         pair = stacked_pair(moving, fixed, self.ndim, self.multiple)
         out: Tensor = self._decoded(self._encoded(pair if self.pool is None else self.pool(pair)))
@@ -64,7 +65,7 @@ class ReducedVoxelMorph(nn.Module):
             mode = "bilinear" if self.ndim == 2 else "trilinear"
             # A voxel of the pooled image is two of the image.
             ddf = 2 * functional.interpolate(ddf, scale_factor=2, mode=mode, align_corners=False)
-        return ddf
+        return cropped(ddf, moving)
 
     def _encoded(self, features: Tensor) -> list[Tensor]:
         """Features of every level, from the largest to the smallest."""

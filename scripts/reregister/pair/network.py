@@ -11,6 +11,7 @@ from torch import nn
 from reregister.card import INTENSITIES, read_card
 from reregister.errors import ReregisterError
 from reregister.inference import network_method
+from reregister.layers import padding_note
 from reregister.runtime import torch_settings
 from reregister.weights import load_model, load_tensors
 
@@ -77,6 +78,9 @@ def require_fit(network: Network, size: tuple[int, ...]) -> list[str]:
             f"the images have {_times(size)} pixels, but this network takes {_times(wanted)} and no other size; "
             "bring them to that size, or give a network without fully connected layers"
         )
+    # Networks of the VoxelMorph line pad by themselves, with zeros as in training.
+    if note := padding_note(network.model, size):
+        return [note]
     padded = tuple(side + -side % _stride(network) for side in size)
     if padded == size:
         return []

@@ -163,7 +163,8 @@ def name_of(job: Job, path: Path) -> str:
         return inside_run
     member = _below(path, job.location) if job.location else None
     if member:
-        return f"data/{job.wildcards['dataset']}/{member}"
+        # A rule that is not about a dataset alone says which it reads in its params.
+        return f"data/{job.wildcards.get('dataset') or job.params.dataset}/{member}"
     inside_project = _below(path, PROJECT)
     return f"project/{inside_project}" if inside_project else f"outside/{path.name}"
 

@@ -70,14 +70,19 @@ def trainings(receipts: Receipts) -> list[dict[str, Any]]:
 
 
 def baselines(receipts: Receipts) -> list[dict[str, Any]]:
-    """Per experiment and method that is not trained: its settings, from the receipts of `run_baseline` and `run_prior`."""
+    """Per experiment and method that is not trained: its settings, from the receipts of the jobs that made it."""
     found = {}
-    for receipt in receipts.values():
+    for name, receipt in receipts.items():
         recipe = receipt["recipe"]
+        names, params = recipe["wildcards"], recipe["params"]
         if recipe["rule"] in ("run_baseline", "run_prior"):
-            names, params = recipe["wildcards"], recipe["params"]
             model = {"model": params["model"]} if "model" in params else {}
             found[names["experiment"], names["method"]] = {**model, **params["settings"]}
+        elif recipe["rule"] == "compress_model":
+            found[names["experiment"], names["method"]] = params["compress"]
+        elif recipe["rule"].startswith("run_openvino"):
+            # Each has a rule of its own, and so no wildcards: its receipt is named after its experiment.
+            found[Path(name).parent.name, Path(name).stem] = params["settings"]
     return [{"experiment": e, "method": m, "settings": settings} for (e, m), settings in sorted(found.items())]
 
 

@@ -7,21 +7,29 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reregister.data.pairing import EACH_ONCE, POOLS
+from reregister.data.label_maps import LabelMaps
+from reregister.data.pools import EPOCH_POOLS, POOLS
 from reregister.data.store import ImageStore
 from reregister.errors import ReregisterError
 from reregister.tables import read_frame
-from reregister.training.loop import TrainingData
+from reregister.training.batches import TrainingData, TrainingLabels
 
 # Pools up to this size are read into memory; larger ones stay mapped.
 IN_MEMORY_BYTES = 2 << 30
 
 
-def training_data(store: ImageStore, pairs: Path, pool: Path, part: str) -> TrainingData:
-    """Pool and validation pairs of one part (a group of images, or `all`) of an experiment.
+def training_data(
+    store: ImageStore,
+    pairs: Path,
+    pool: Path,
+    part: str,
+    labels: LabelMaps | None = None,
+    names: Sequence[str] = (),
+) -> TrainingData:
+    """Pool and validation pairs of one part (a group of images, or `all`) of an experiment, with the labels `names`.
 
     Raises ReregisterError where the part has no training image, or no validation pair though other parts have some: an
-    experiment without any trains without validation.
+    experiment without any trains without validation; and as `training_labels`.
     """
     images, frozen = read_frame(pool), read_frame(pairs)
     frozen = frozen[frozen["split"] == "validation"]
@@ -32,22 +40,53 @@ def training_data(store: ImageStore, pairs: Path, pool: Path, part: str) -> Trai
         raise ReregisterError(
             f"part {part} has {len(images)} training images and {len(frozen)} validation pairs; mend the split or the parts"
         )
-    rows = np.concatenate([store.index(list(ids)) for ids in (images["id"], frozen["moving"], frozen["fixed"])])
+    moving = images["moving"][images["moving"] != ""]
+    columns = (images["id"], moving, frozen["moving"], frozen["fixed"])
+    rows = np.concatenate([store.index(list(ids)) for ids in columns])
     used, inverse = np.unique(rows, return_inverse=True)
-    n, v = len(images), len(frozen)
-    positions = inverse if store.images[0].nbytes * len(used) <= IN_MEMORY_BYTES else rows
-    array = np.ascontiguousarray(store.images[used]) if positions is inverse else store.images
-    ids = store.subjects["id"].to_numpy()[used if positions is inverse else slice(None)]
+    in_memory = store.images[0].nbytes * len(used) <= IN_MEMORY_BYTES
+    positions = inverse if in_memory else rows
+    ids = store.subjects["id"].to_numpy()[used if in_memory else slice(None)]
+    pooled, partners, *validation = np.split(positions, np.cumsum([len(ids) for ids in columns[:-1]]))
     rule = images["rule"].iloc[0]
     return TrainingData(
-        images=array,
+        images=np.ascontiguousarray(store.images[used]) if in_memory else store.images,
         ids=list(ids),
-        pool=positions[:n],
+        pool=pooled,
         groups=list(images["group"]),
-        validation=(positions[n : n + v], positions[n + v :]),
+        validation=(validation[0], validation[1]),
         distinct=POOLS[rule],
-        each_once=rule == EACH_ONCE,
+        each_once=rule in EPOCH_POOLS,
+        partners=partners if len(partners) else None,
+        labels=training_labels(labels, names, list(ids), np.unique(positions)) if labels is not None else None,
     )
+
+
+def training_labels(labels: LabelMaps, names: Sequence[str], ids: Sequence[str], used: np.ndarray) -> TrainingLabels:
+    """The labels `names` of the images with these ids; used: the rows of those that are trained or validated on.
+
+    A label that an image lacks, or that has no voxel in it, is left out there. Raises ReregisterError for a label that no
+    image has, and an image that has none of them.
+    """
+    for name in names:
+        if name not in labels.names:
+            raise ReregisterError(f"training.labels names {name}, which the data do not have; mend training.labels")
+    values = np.full((len(ids), len(names)), -1, np.int16)
+    rows = np.zeros(len(ids), np.intp)
+    rows[used] = labels.rows([ids[row] for row in used])
+    for row in used:
+        for column, name in enumerate(names):
+            if labels.has(ids[row], name) and not labels.is_empty(ids[row], name):
+                values[row, column] = labels.values(ids[row], [name])[0]
+        if (values[row] < 0).all():
+            raise ReregisterError(
+                f"the image {ids[row]} has none of the labels {', '.join(names)}; mend training.labels"
+            )
+    maps = labels.maps
+    wanted, inverse = np.unique(rows[used], return_inverse=True)
+    if maps[0].nbytes * len(wanted) <= IN_MEMORY_BYTES:
+        maps, rows[used] = np.ascontiguousarray(maps[wanted]), inverse
+    return TrainingLabels(list(names), maps, rows, values)
 
 
 def history_frame(

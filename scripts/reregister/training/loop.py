@@ -1,41 +1,26 @@
 """The training loop that all papers use."""
 
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from reregister.errors import ReregisterError
 from reregister.losses import Loss, Registered
+from reregister.training.batches import Batch, TrainingData, augmented, make_batch, one_label
 from reregister.training.checkpoint import load_checkpoint, save_checkpoint
-from reregister.training.sampling import EpochSampler, PairSampler, Sampler
+from reregister.training.sampling import make_sampler
 from reregister.training.schedule import Schedule
 from reregister.transforms.warp import warp
 
 # Pairs that are validated together: many small images, and no more large ones than a training batch holds.
 LARGEST_VALIDATION_BATCH, VALIDATION_VOXELS = 256, 1 << 21
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """images: (N, C, *spatial) float32 in memory or mapped, with their ids; pool and groups: rows to draw pairs from;
-    validation: rows of moving and of fixed images of the frozen validation pairs, none where there are no such pairs;
-    distinct: whether a training pair is of two different images; each_once: whether each image of the pool is the fixed one
-    of one pair an epoch."""
-
-    images: np.ndarray
-    ids: Sequence[str]
-    pool: np.ndarray
-    groups: Sequence[str]
-    validation: tuple[np.ndarray, np.ndarray]
-    distinct: bool = False
-    each_once: bool = False
 
 
 def build_optimiser(model: nn.Module, settings: dict[str, Any]) -> torch.optim.Optimizer:
@@ -63,11 +48,13 @@ def _stop_on_sigterm() -> Iterator[list[bool]]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _register(model: nn.Module, moving: Tensor, fixed: Tensor, padding: str, precision: str = "fp32") -> Registered:
-    with torch.autocast(moving.device.type, torch.bfloat16, enabled=precision == "bf16"):
-        ddf = model(moving, fixed)
+def _register(model: nn.Module, batch: Batch, padding: str, precision: str = "fp32") -> Registered:
+    with torch.autocast(batch.moving.device.type, torch.bfloat16, enabled=precision == "bf16"):
+        ddf = model(batch.moving, batch.fixed)
     ddf = ddf.float() if precision == "bf16" else ddf
-    return Registered(moving, fixed, warp(moving, ddf, padding=padding), ddf)
+    warped = [None if one is None else warp(one, ddf, padding=padding) for one in (batch.moving, batch.moving_labels)]
+    assert warped[0] is not None
+    return Registered(batch.moving, batch.fixed, warped[0], ddf, batch.moving_labels, batch.fixed_labels, warped[1])
 
 
 class Trainer:
@@ -89,25 +76,29 @@ class Trainer:
     ) -> None:
         self.model, self.loss, self.data, self.schedule, self.device = model.to(device), loss, data, schedule, device
         self.optimiser, self.report = optimiser, report
-        self.sampler: Sampler = PairSampler(data.groups, seed, data.distinct)
-        if data.each_once:
-            self.sampler = EpochSampler(data.groups, seed)
-        self._pool = np.asarray(data.pool)
+        self.sampler = make_sampler(data.groups, seed, data.distinct, data.each_once, data.partners is not None)
+        self._fixed = np.asarray(data.pool)
+        self._moving = self._fixed if data.partners is None else np.asarray(data.partners)
 
-    def _batch(self, rows: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(self.data.images[rows])).to(self.device, non_blocking=True)
+    def _training_batch(self, moving: NDArray[np.intp], fixed: NDArray[np.intp]) -> Batch:
+        """The pairs with what is drawn for them, from the sampler's generator, whose state a checkpoint keeps."""
+        generator, schedule = self.sampler.generator, self.schedule
+        one = one_label(self.data, moving, fixed, generator) if schedule.one_label else None
+        batch = make_batch(self.data, moving, fixed, self.device, one)
+        return augmented(batch, schedule.augmentation, generator) if schedule.augmentation else batch
 
     def step(self, number: int) -> float:
         """One optimiser step; returns its loss. Raises ReregisterError, with the ids, where the loss is not finite."""
-        moving, fixed = (self._pool[index.numpy()] for index in self.sampler.draw(self.schedule.batch))
+        places = self.sampler.draw(self.schedule.batch)
+        moving, fixed = self._moving[places[0].numpy()], self._fixed[places[1].numpy()]
         self.model.train()
         self.optimiser.zero_grad(set_to_none=True)
-        images = self._batch(moving), self._batch(fixed)
-        pair = _register(self.model, *images, self.schedule.padding, self.schedule.precision)
+        batch = self._training_batch(moving, fixed)
+        pair = _register(self.model, batch, self.schedule.padding, self.schedule.precision)
         loss = self.loss(pair)
         value = float(loss.detach())
         if not np.isfinite(value):
-            pairs = ", ".join(f"{self.data.ids[m]}>{self.data.ids[f]}" for m, f in zip(moving, fixed, strict=True))
+            pairs = self.data.names(moving, fixed)
             raise ReregisterError(f"the loss is {value} at step {number}; the batch (moving>fixed) is {pairs}")
         loss.backward()
         self.optimiser.step()
@@ -122,10 +113,12 @@ class Trainer:
             return {"validation_loss": None}
         several = self.loss if isinstance(self.loss, Loss) and len(self.loss.weights) > 1 else None
         total, sums = 0.0, dict.fromkeys(sorted(several.weights) if several else (), 0.0)
-        batch = max(min(LARGEST_VALIDATION_BATCH, VALIDATION_VOXELS // self.data.images[0].size), 1)
-        for start in range(0, len(moving), batch):
-            part = slice(start, start + batch)
-            pair = _register(self.model, self._batch(moving[part]), self._batch(fixed[part]), self.schedule.padding)
+        voxels = self.data.images[0].size * (1 + (len(self.data.labels.names) if self.data.labels else 0))
+        together = max(min(LARGEST_VALIDATION_BATCH, VALIDATION_VOXELS // voxels), 1)
+        for start in range(0, len(moving), together):
+            part = slice(start, start + together)
+            batch = make_batch(self.data, moving[part], fixed[part], self.device)
+            pair = _register(self.model, batch, self.schedule.padding)
             terms = several.terms(pair) if several else {}
             total += float(several.total(terms) if several else self.loss(pair)) * len(moving[part])
             sums = {name: sums[name] + float(value) * len(moving[part]) for name, value in terms.items()}

@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +13,7 @@ from reregister.data.archive import Archive
 from reregister.data.ibsr.layout import LABELS, MASK, NAMES, ORIGINAL, STRIP, check_counts
 from reregister.data.label_map_files import LabelBatch
 from reregister.data.reading import Batch
+from reregister.data.structures import Structures
 from reregister.data.volume_grids import centroid, extents, isotropic_affine, padded_box, resample, scale_in_mask
 from reregister.data.volumes import Volume, affine_text, numbers_text, read_volume, require_alike, whole_numbers
 from reregister.errors import ReregisterError
@@ -65,6 +65,7 @@ class Reading:
             f"the brains fit into {numbers_text(unpadded)} voxels of {mm:g} mm, padded to {numbers_text(self.shape)}, "
             f"multiples of {multiple}"
         ]
+        self._structures = Structures(NAMES, self.report)
 
     def __enter__(self) -> "Reading":
         return self
@@ -104,13 +105,9 @@ class Reading:
         """Label maps (1, *spatial) and a row for each of the 32 structures, subject by subject, as they are iterated."""
         for subject, own in self._subjects.items():
             volume = self._read(subject, self._archive.read(own[LABELS]), own[LABELS])
-            stored = self._known(subject, whole_numbers(volume, own[LABELS]))
+            stored = self._structures.known(subject, whole_numbers(volume, own[LABELS]))
             values = resample(Volume(stored, volume.affine), self._affine(subject), self.shape, nearest=True)
-            present = set(np.unique(values).tolist())
-            if absent := [f"{number} {name}" for number, name in NAMES.items() if number not in present]:
-                self._note(f"{subject} has no {', no '.join(absent)}")
-            rows = [{"map": 0, "id": subject, "label": name, "value": n, "unit": "mm"} for n, name in NAMES.items()]
-            yield values[np.newaxis], pd.DataFrame(rows)
+            yield values[np.newaxis], self._structures.rows(subject, values, [subject])
 
     def deviations(self) -> list[str]:
         """How subjects and shapes differ from those of the original."""
@@ -124,18 +121,3 @@ class Reading:
         volume = read_volume(content, name)
         require_alike(volume, name, self._brains[subject].volume(), self._subjects[subject][MASK])
         return volume
-
-    def _known(self, subject: str, stored: NDArray[Any]) -> NDArray[np.uint8]:
-        """Values of the table; others are made 0 and reported."""
-        known = np.isin(stored, [0, *NAMES])
-        if not known.all():
-            others = ", ".join(
-                f"{number} ({count})"
-                for number, count in zip(*np.unique(stored[~known], return_counts=True), strict=True)
-            )
-            self._note(f"{subject} has voxels of ids outside the table, made 0 (id and voxels): {others}")
-        return np.where(known, stored, 0).astype(np.uint8)
-
-    def _note(self, remark: str) -> None:
-        if remark not in self.report:
-            self.report.append(remark)

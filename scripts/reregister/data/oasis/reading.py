@@ -13,6 +13,7 @@ from reregister.data.archive import Archive
 from reregister.data.label_map_files import LabelBatch
 from reregister.data.oasis.layout import IMAGES, LABELS, ORIGINAL, check_counts
 from reregister.data.reading import Batch
+from reregister.data.structures import Structures
 from reregister.data.volumes import Volume, affine_text, numbers_text, read_volume, require_alike, whole_numbers
 from reregister.errors import ReregisterError
 
@@ -36,6 +37,7 @@ class Reading:
         self._archive, self.subjects, self.names = archive, subjects, names
         self._kinds, self._half, self.report = tuple(kinds), half, report
         self.count = len(subjects) * len(kinds)
+        self._structures = Structures(names, report)
         # All volumes are held to the first subject's labels: its shape and axes.
         self._model_name = next(iter(subjects.values()))[LABELS]
         self._model = read_volume(archive.read(self._model_name), self._model_name, canonical=False)
@@ -72,17 +74,10 @@ class Reading:
         """
         for subject, own in self.subjects.items():
             volume = self._read(self._archive.read(own[LABELS]), own[LABELS])
-            values = self._known(subject, whole_numbers(volume, own[LABELS]))
+            values = self._structures.known(subject, whole_numbers(volume, own[LABELS]))
             values = block_majority(values) if self._half else values
-            present = set(np.unique(values).tolist())
-            if absent := [f"{number} {name}" for number, name in self.names.items() if number not in present]:
-                self._note(f"{subject} has no {', no '.join(absent)}")
-            rows = [
-                {"map": 0, "id": f"{subject}_{kind}", "label": name, "value": number, "unit": "mm"}
-                for kind in self._kinds
-                for number, name in self.names.items()
-            ]
-            yield values[np.newaxis], pd.DataFrame(rows)
+            ids = [f"{subject}_{kind}" for kind in self._kinds]
+            yield values[np.newaxis], self._structures.rows(subject, values, ids)
 
     def deviations(self) -> list[str]:
         """How subjects, labels and shape differ from those of the original."""
@@ -109,21 +104,6 @@ class Reading:
             "affine": affine_text(affine),
             "kind": kind,
         }
-
-    def _known(self, subject: str, stored: NDArray[Any]) -> NDArray[np.uint8]:
-        """Values of the table; others are made 0 and reported."""
-        known = np.isin(stored, [0, *self.names])
-        if not known.all():
-            others = ", ".join(
-                f"{number} ({count})"
-                for number, count in zip(*np.unique(stored[~known], return_counts=True), strict=True)
-            )
-            self._note(f"{subject} has voxels of ids outside the table, made 0 (id and voxels): {others}")
-        return np.where(known, stored, 0).astype(np.uint8)
-
-    def _note(self, remark: str) -> None:
-        if remark not in self.report:
-            self.report.append(remark)
 
 
 def block_means(values: NDArray[Any]) -> NDArray[np.float32]:

@@ -21,8 +21,8 @@ _SIZE, _TURN, _SHIFT = 0.03, 0.03, 4.0
 #: Normal draws are cut off here, so that every displacement is bounded.
 _CUT = 1.5
 #: Nodes along each axis between which psi and compositions are interpolated, and RK4 steps to them: psi is then off by
-#: 0.01 mm at most, a composition, which is less smooth but on a smaller grid, by 0.001 voxels.
-_NODES, _COMPOSED_NODES, _STEPS = 19, 28, 4
+#: 0.01 mm at most, a composition, which is less smooth, on a grid of so many voxels by a few thousandths of one.
+_NODES, _COMPOSED_NODES, _COMPOSED_SIZE, _STEPS = 19, 28, 224, 4
 
 
 def draw_heads(count: int, scale: float, rng: np.random.Generator, affine: bool = True) -> Deformations:
@@ -81,7 +81,9 @@ def compose_on_grids(
         world = moving.invert(fixed.apply(_world(points, fixed_affine), _STEPS), _STEPS)[0]
         return _world(world, back) - points
 
-    return np.ascontiguousarray(np.moveaxis(on_grid(displaced, shape, _COMPOSED_NODES), -1, 0))
+    # A coarser grid has larger voxels, and the error of cubic splines falls with the fourth power of the nodes' distance.
+    nodes = round(_COMPOSED_NODES * min(1.0, max(shape) / _COMPOSED_SIZE) ** 0.25)
+    return np.ascontiguousarray(np.moveaxis(on_grid(displaced, shape, nodes), -1, 0))
 
 
 def _world(points: Floats, affine: Floats) -> Floats:

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from reregister.data.archive import Archive
 from reregister.data.contours import contour_mask, points_outside
 from reregister.data.dicom import Frame, read_frame, require_alike
+from reregister.data.label_map_files import LabelBatch, maps_from_masks
+from reregister.data.reading import Batch, note
 from reregister.data.scd.contours import CaseContours
 from reregister.data.scd.layout import PHASES, Frames
 from reregister.errors import ReregisterError
@@ -92,7 +94,7 @@ class Reading:
         name = next(iter(self.cases[0].frames.values()))
         return read_frame(self._archive.read(name), name).pixels.shape
 
-    def __iter__(self) -> Iterator[tuple[NDArray[np.float32], pd.DataFrame]]:
+    def __iter__(self) -> Iterator[Batch]:
         """Images float32 (n, 1, H, W) in [0, 1] of one slice after the other, and their n subjects.
 
         Intensities: percentiles 1 and 99 of all frames of the slice become 0 and 1, beyond is cut off (papers.md 8.1).
@@ -116,51 +118,52 @@ class Reading:
                 rows = [self._row(case, n, frames[n], data[n]) for n in numbers]
                 yield images[:, np.newaxis], pd.DataFrame(rows)
 
-    def labels(self) -> tuple[NDArray[np.uint8], pd.DataFrame]:
-        """Masks uint8 (M, H, W) of the cavity of every stored frame with an i-contour; M rows of id, label and unit.
+    def labels(self) -> Iterator[LabelBatch]:
+        """Label maps uint8 (n, H, W) of the cavity of every stored frame with an i-contour, and their rows, by case.
 
         A contour that leaves the image is cut off at its border; it and an empty mask are reported.
         """
-        rows, masks = [], []
         for case in self.cases:
-            for number in (n for place in range(case.slices) for n in case.stored(place) if n in case.contours.endo):
-                points = case.contours.endo[number]
-                masks.append(contour_mask(points, self.shape))
-                rows.append({"id": case.image_id(number), "label": CAVITY, "unit": "mm"})
-                if outside := points_outside(points, self.shape):
-                    self._note(
-                        f"{case.image_id(number)}: {outside} points of the contour leave the image, cut off there"
-                    )
-                if not masks[-1].any():
-                    self._note(f"{case.image_id(number)}: the contour encloses no pixel, the mask is empty")
-        table = pd.DataFrame(rows, columns=["id", "label", "unit"])
-        return np.array(masks, np.uint8).reshape(len(masks), *self.shape), table
+            numbers = [n for place in range(case.slices) for n in case.stored(place) if n in case.contours.endo]
+            if not numbers:
+                continue
+            masks = np.stack([self._mask(case, number) for number in numbers])
+            ids = [case.image_id(number) for number in numbers]
+            yield maps_from_masks(masks, pd.DataFrame({"id": ids, "label": CAVITY, "unit": "mm"}))
+
+    def _mask(self, case: Case, number: int) -> NDArray[np.uint8]:
+        """Inside of a frame's i-contour, uint8 (H, W)."""
+        points = case.contours.endo[number]
+        mask = contour_mask(points, self.shape)
+        if outside := points_outside(points, self.shape):
+            note(
+                self.report, f"{case.image_id(number)}: {outside} points of the contour leave the image, cut off there"
+            )
+        if not mask.any():
+            note(self.report, f"{case.image_id(number)}: the contour encloses no pixel, the mask is empty")
+        return mask
 
     def deviations(self) -> list[str]:
         """How slices and image size differ from the split of the 2009 challenge, as clauses."""
         return self._against(self)
 
-    def _note(self, remark: str) -> None:
-        if remark not in self.report:
-            self.report.append(remark)
-
     def _check_headers(self, case: Case, place: int, frames: Mapping[int, Frame]) -> None:
         """Report headers that contradict the file names, once a case."""
         if len({frame.position for frame in frames.values()}) > 1:
-            self._note(f"{case.name}: slice {place + 1} has frames at different positions in its headers")
+            note(self.report, f"{case.name}: slice {place + 1} has frames at different positions in its headers")
         unlike = [n for n, frame in frames.items() if frame.instance not in (None, _number_in(case.frames[n]))]
         if unlike:
-            self._note(f"{case.name}: InstanceNumber differs from the file names, whose numbers are taken")
+            note(self.report, f"{case.name}: InstanceNumber differs from the file names, whose numbers are taken")
         if {frame.phases for frame in frames.values()} - {None, PHASES}:
-            self._note(f"{case.name}: the headers state another number of phases than {PHASES}")
+            note(self.report, f"{case.name}: the headers state another number of phases than {PHASES}")
         if {frame.slice_distance_from for frame in frames.values()} != {"SpacingBetweenSlices"}:
-            self._note(f"{case.name}: no SpacingBetweenSlices, the slice distance is the thickness or unknown")
+            note(self.report, f"{case.name}: no SpacingBetweenSlices, the slice distance is the thickness or unknown")
 
     def _normalise(self, case: Case, place: int, frames: Mapping[int, Frame]) -> NDArray[np.float32]:
         pixels = np.stack([frame.pixels for frame in frames.values()])
         low, high = np.percentile(pixels, [1, 99])
         if high <= low:
-            self._note(f"{case.name}: slice {place + 1} is of one grey value")
+            note(self.report, f"{case.name}: slice {place + 1} is of one grey value")
             return np.zeros_like(pixels)
         return np.clip((pixels - np.float32(low)) / np.float32(high - low), 0, 1, dtype=np.float32)
 

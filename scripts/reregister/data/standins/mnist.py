@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from reregister.data.idx import write_idx
@@ -92,11 +93,16 @@ def write(outputs: Mapping[str, Path], truth: Path, n_train: int, n_test: int, s
 
 
 def truth_ddf(
-    truth_path: str | os.PathLike[str], moving_ids: Sequence[str], fixed_ids: Sequence[str], shape: Sequence[int]
+    truth_path: str | os.PathLike[str],
+    moving_ids: Sequence[str],
+    fixed_ids: Sequence[str],
+    shape: Sequence[int],
+    subjects: pd.DataFrame | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Exact displacement fields of P pairs of the stand-in, psi_moving^-1(psi_fixed(x)) - x (datasets.md section 7).
 
-    shape: (H, W) of the images, a check that the pairs live on the pixel grid of the stand-in.
+    shape: (H, W) of the images, a check that the pairs live on the pixel grid of the stand-in. subjects: the store's
+    table, which is of no use here, since images are stored on the grid on which they were made.
     Returns ddf float32 (P, 2, H, W), pixels, pull-back on the fixed grid; and exact (P,), False where the two images
     have different templates (another digit, or a seven with and one without crossbar): their ddf is NaN.
     Raises ReregisterError for a file that is no truth file, an id that it lacks and a wrong shape.

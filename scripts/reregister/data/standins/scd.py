@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from reregister.data.phantoms.cardiac import Beat, pair_ddf
@@ -81,11 +82,16 @@ def write(
 
 
 def truth_ddf(
-    truth_path: str | os.PathLike[str], moving_ids: Sequence[str], fixed_ids: Sequence[str], shape: Sequence[int]
+    truth_path: str | os.PathLike[str],
+    moving_ids: Sequence[str],
+    fixed_ids: Sequence[str],
+    shape: Sequence[int],
+    subjects: pd.DataFrame | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Exact displacement fields of P pairs of the stand-in, psi_moving^-1(psi_fixed(x)) - x (datasets.md section 7).
 
-    shape: (H, W) of the images, a check that the pairs live on the pixel grid of the stand-in.
+    shape: (H, W) of the images, a check that the pairs live on the pixel grid of the stand-in. subjects: the store's
+    table, which is of no use here, since images are stored on the grid on which they were made.
     Returns ddf float32 (P, 2, H, W), pixels, pull-back on the fixed grid; and exact (P,), False where the two frames
     are of different slices: their ddf is NaN.
     Raises ReregisterError for a file that is no truth file, an id that it lacks and a wrong shape.

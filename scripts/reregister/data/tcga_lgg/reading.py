@@ -12,7 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from reregister.data.archive import Archive
-from reregister.data.reading import Batch, Labels
+from reregister.data.label_map_files import LabelBatch, maps_from_masks
+from reregister.data.reading import Batch, note
 from reregister.data.tcga_lgg.cases import check_counts, listing
 from reregister.data.tcga_lgg.layout import LIST, Slice, in_list
 from reregister.data.tcga_lgg.tiff import decode_image, decode_mask, what_is_wrong
@@ -87,18 +88,17 @@ class Reading:
         if wrong := self._against(self._expect):
             raise ReregisterError(f"The LGG files are not what they are said to be: {'; '.join(wrong)}.")
 
-    def labels(self) -> Labels:
-        """Masks uint8 (N, H, W) of the tumour, one for every image, many of them empty; N rows of id, label and unit.
+    def labels(self) -> Iterator[LabelBatch]:
+        """Label maps uint8 (n, H, W) of the tumour, one for every image, many of them empty, and their rows, by case.
 
         Every image has one, since the neighbour of a tumour slice, which it may be paired with, need not have a tumour.
         Raises ReregisterError as iterating does.
         """
-        masks = np.zeros((self.count, *self.shape), np.uint8)
-        ids = []
-        for number, cut in enumerate(cut for slices in self.cases.values() for cut in slices):
-            masks[number] = self._mask(cut)
-            ids.append(cut.id)
-        return masks, pd.DataFrame({"id": ids, "label": TUMOUR, "unit": "px"})
+        for slices in self.cases.values():
+            masks = np.stack([self._mask(cut) for cut in slices])
+            yield maps_from_masks(
+                masks, pd.DataFrame({"id": [cut.id for cut in slices], "label": TUMOUR, "unit": "px"})
+            )
 
     def deviations(self) -> list[str]:
         """How the images differ from the 110 cases, 3,929 slices, 1,373 with tumour, of the original."""
@@ -152,7 +152,7 @@ class Reading:
     def _scaled(self, flair: NDArray[np.uint8], rows: list[dict[str, str]]) -> NDArray[np.float32]:
         for row in rows:
             if row["lowest"] == row["highest"]:
-                self._note(f"{row['id']}: the FLAIR image is of one grey value, {row['lowest']}")
+                note(self.report, f"{row['id']}: the FLAIR image is of one grey value, {row['lowest']}")
         grey = flair.astype(np.float32)
         if self._intensities == "raw":
             return grey / np.float32(255)
@@ -162,15 +162,14 @@ class Reading:
     def _summarise(self, seen: Mapping[str, int], without: list[str]) -> None:
         for name, word in (("pre", "pre-contrast"), ("post", "post-contrast")):
             if lacking := sum(count for real, count in seen.items() if name not in real.split()):
-                self._note(f"{lacking} of {len(self.cases)} cases have a copy of FLAIR in place of the {word} image")
+                note(
+                    self.report,
+                    f"{lacking} of {len(self.cases)} cases have a copy of FLAIR in place of the {word} image",
+                )
         if without:
-            self._note(f"no slice has a tumour in {listing(without)}")
+            note(self.report, f"no slice has a tumour in {listing(without)}")
         if self._sums is not None:
-            self._note(f"{len(self._checked)} of {2 * self.count} TIFFs agree with {LIST}")
-
-    def _note(self, remark: str) -> None:
-        if remark not in self.report:
-            self.report.append(remark)
+            note(self.report, f"{len(self._checked)} of {2 * self.count} TIFFs agree with {LIST}")
 
 
 def _row(case: str, cut: Slice, digest: str, flair: NDArray[np.uint8], tumour_area: int) -> dict[str, str]:
