@@ -36,6 +36,9 @@ def _onnxruntime(path: Path, threads: int) -> tuple[dict[str, Sequence[Any]], In
 
 def _openvino(path: Path, threads: int) -> tuple[dict[str, Sequence[Any]], Infer]:
     """Shapes of all inputs and outputs by name, and the function of one pair."""
+    import reregister.without_telemetry  # noqa: F401
+    # isort: split
+
     import openvino
 
     core = openvino.Core()

@@ -1,6 +1,8 @@
 """8-bit arithmetic through OpenVINO: the file, its accuracy, and that convolutions are executed in 8 bits."""
 
 import importlib
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -212,3 +214,12 @@ def test_precisions_that_are_not_known(exports, tmp_path):
     for precision, target in (("bf16", None), ("int8", None), ("f32", tmp_path / "x.xml")):
         with pytest.raises(ReregisterError, match=r"settings\.precision is .* one of int8, f32"):
             prepare(exported, precision, target, [], 1)
+
+
+def test_openvino_is_imported_without_its_telemetry() -> None:
+    # In a process of its own: tests import OpenVINO, too.
+    words = (
+        "import sys as s, reregister.compression.int8; print('openvino' in s.modules, s.modules['openvino_telemetry'])"
+    )
+    said = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)
+    assert said.stdout.split() == ["True", "None"]

@@ -162,7 +162,7 @@ def test_loss_and_slices_of_one_network(inputs: Inputs) -> None:
     assert numbers.groupby("loss").size().to_dict() == {"training": 80, "validation": 17}
     assert set(numbers["method"]) == {"default"}
     titles = [axes.get_title() for axes in right.axes[:4]]
-    assert titles == ["best\nt-3", "median\nt-2", "worst\nt-1", "common\nt-0"]
+    assert titles == ["best", "median", "worst", "common"]
     shown = [axes.images[0].get_array() for axes in right.axes]
     assert len(shown) == 12
     assert shown[0].shape == (SHAPE[1], SHAPE[0])

@@ -8,6 +8,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import reregister.without_telemetry  # noqa: F401
+
+# isort: split
+
 import numpy as np
 import openvino
 from openvino import opset13 as operations
