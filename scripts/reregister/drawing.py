@@ -77,6 +77,7 @@ METHODS = (
     "lr_0p01",
     "lr_0p001",
     "lr_0p0001",
+    "trained_running",
 )
 
 

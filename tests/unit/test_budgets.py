@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reregister.budgets import common_budget, costs_of, curves_of, ends_of, loss_at, loss_kind, samples_until
 from reregister.errors import ReregisterError
+from reregister.exhibits.budgets import common_budget, costs_of, curves_of, ends_of, loss_at, loss_kind, samples_until
 
 
 def steps_of(method: str, batch: int, ms: float, **others: float) -> pd.DataFrame:

@@ -18,12 +18,12 @@ from matplotlib import pyplot as plt
 from PIL import Image
 from scipy import stats
 
-from reregister.blocks import blocks_of, what_it_does, what_it_has
 from reregister.comparison import compare
 from reregister.drawing import Exhibit, colour, marker, save_figure
 from reregister.errors import ReregisterError
+from reregister.exhibits.blocks import blocks_of, what_it_does, what_it_has
+from reregister.exhibits.pixels import frame_uri, grid_lines, heat_uri, outlines
 from reregister.figures.cine import phases_of
-from reregister.pixels import frame_uri, grid_lines, heat_uri, outlines
 from reregister.registry import load
 from reregister.statistics import holm, wilcoxon_paired
 from reregister.tables import read_results, write_arrays, write_frame

@@ -6,8 +6,8 @@ from scipy.interpolate import BSpline
 from torch import nn
 from torch.nn import functional
 
-from reregister.blocks import blocks_of
 from reregister.errors import ReregisterError
+from reregister.exhibits.blocks import blocks_of
 from reregister.losses import global_ncc
 from reregister.models.dirnet import DIRNet
 from reregister.transforms.bspline import bspline_ddf, torchir_shift

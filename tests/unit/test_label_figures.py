@@ -13,12 +13,12 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from reregister.compressed import bytes_by_method, compression_of, read_layers
 from reregister.drawing import Exhibit, colour, marker, save_figure
 from reregister.errors import ReregisterError
+from reregister.exhibits.compressed import bytes_by_method, compression_of, read_layers
+from reregister.exhibits.label_errors import frozen_list, root_mean_square
+from reregister.exhibits.planes import cut
 from reregister.figures.training_and_inference import WAYS, squared
-from reregister.label_errors import frozen_list, root_mean_square
-from reregister.planes import cut
 from reregister.registry import load
 from reregister.statistics import cluster_bootstrap_mean, paired_gain
 from reregister.tables import read_results, write_arrays, write_frame

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from reregister.errors import ReregisterError
-from reregister.levels import goes_up, layers_of
-from reregister.macs import count_macs, scaled_macs
+from reregister.exhibits.levels import goes_up, layers_of
+from reregister.exhibits.macs import count_macs, scaled_macs
 from reregister.weights import build_model, make_card
 
 OASIS = (1, 160, 192, 224)

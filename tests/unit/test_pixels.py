@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reregister.pixels import grid_lines, png_uri, zoom_of
+from reregister.exhibits.pixels import grid_lines, png_uri, zoom_of
 
 STAMP = "synthetic stand-in, demo scale"
 RECIPE = "ab" * 32

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from reregister.planes import PLANES, cut, cut_field
+from reregister.exhibits.planes import PLANES, cut, cut_field
 from reregister.transforms.warp import warp
 
 SHAPE = (6, 8, 10)

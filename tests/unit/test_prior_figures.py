@@ -18,11 +18,11 @@ from reregister.card import read_card
 from reregister.comparison import compare
 from reregister.drawing import Exhibit, colour, marker, save_figure
 from reregister.errors import ReregisterError
+from reregister.exhibits.pixels import determinants
 from reregister.figures.mean_determinant import AMPLITUDES, constructed_field
 from reregister.figures.prior_schematic import scales_of
 from reregister.metrics.jacobian import jacobian_determinant, jacobian_statistics
 from reregister.models.skip_net import SkipNet
-from reregister.pixels import determinants
 from reregister.provenance.files import write_text
 from reregister.registry import load
 from reregister.statistics import cluster_bootstrap_mean, paired_gain

@@ -16,8 +16,8 @@ from matplotlib import pyplot as plt
 
 from reregister.drawing import Exhibit, colour, save_figure
 from reregister.errors import ReregisterError
+from reregister.exhibits.shapes import flat_image
 from reregister.registry import load
-from reregister.shapes import flat_image
 from reregister.statistics import paired_gain
 from reregister.tables import write_arrays, write_frame
 from reregister.weights import build_model, make_card, write_card

@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Callable, Mapping
 from functools import partial
-from importlib import import_module, metadata, util
+from importlib import metadata, util
 from typing import Any
 
 import torch
@@ -54,10 +54,11 @@ def _voxelmorph(settings: Mapping[str, Any]) -> tuple[nn.Module, Loss]:
 
     Version 0.2, whose network was `VxmDense`, needs Python before 3.11, and its NCC a GPU.
     """
-    # By name, since no environment of the rules can list packages that are on PyPI alone.
-    models, modules = import_module("voxelmorph.nn.models"), import_module("neurite.nn.modules")
-    network: nn.Module = models.VxmPairwise(3, 1, 1, **settings)
-    similarity, smoothness = modules.NCC(window_size=9), modules.SpatialGradient("l2")
+    from neurite.nn.modules import NCC, SpatialGradient
+    from voxelmorph.nn.models import VxmPairwise
+
+    network: nn.Module = VxmPairwise(3, 1, 1, **settings)
+    similarity, smoothness = NCC(window_size=9), SpatialGradient("l2")
 
     def loss(moving: Tensor, fixed: Tensor) -> Tensor:
         ddf, warped = network(moving, fixed, return_warped_source=True)

@@ -4,9 +4,9 @@ import pandas as pd
 
 from reregister.drawing import Exhibit, Inputs
 from reregister.errors import ReregisterError
-from reregister.exhibit_options import options_of
+from reregister.exhibits.label_errors import frozen_list, root_mean_square
+from reregister.exhibits.options import options_of
 from reregister.figures.accuracy_table import unit_of
-from reregister.label_errors import frozen_list, root_mean_square
 from reregister.statistics import Interval, cluster_bootstrap_mean
 from reregister.tables import read_results
 

@@ -11,8 +11,8 @@ from matplotlib.lines import Line2D
 
 from reregister.drawing import GREY, NOT_SHOWN, Exhibit, Inputs, colour, marker, new_figure, say
 from reregister.errors import ReregisterError
+from reregister.exhibits.pixels import frame_uri, grid_lines, outlines
 from reregister.figures.gallery import OTHER_LINE
-from reregister.pixels import frame_uri, grid_lines, outlines
 
 SHOWN = 6
 ROWS = ("moving", "registered", "difference\nbefore", "difference\nafter")

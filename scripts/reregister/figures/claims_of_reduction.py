@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from reregister.budgets import costs_of, curves_of, ends_of, samples_until
 from reregister.card import read_card
 from reregister.drawing import Exhibit, Inputs
 from reregister.errors import ReregisterError
-from reregister.exhibit_options import options_of
-from reregister.macs import count_macs
+from reregister.exhibits.budgets import costs_of, curves_of, ends_of, samples_until
+from reregister.exhibits.macs import count_macs
+from reregister.exhibits.options import options_of
 from reregister.tables import read_frame, read_results
 
 COLUMNS = ("claim", "quantity", "method", "value", "unit", "said")

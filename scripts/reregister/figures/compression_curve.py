@@ -7,13 +7,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
-from reregister.compressed import FLOAT_BITS, bytes_by_method, compression_of, read_layers
 from reregister.drawing import GREY, Exhibit, Inputs, draw_legend, draw_mean, new_figure
 from reregister.errors import ReregisterError
-from reregister.exhibit_options import options_of
+from reregister.exhibits.compressed import FLOAT_BITS, bytes_by_method, compression_of, read_layers
+from reregister.exhibits.label_errors import root_mean_square
+from reregister.exhibits.measures import read_metrics
+from reregister.exhibits.options import options_of
 from reregister.figures.accuracy_table import unit_of
-from reregister.label_errors import root_mean_square
-from reregister.measures import read_metrics
 from reregister.statistics import cluster_bootstrap_mean
 
 # Column of the numbers to the axis below it.

@@ -8,9 +8,9 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from reregister.drawing import NOT_SHOWN, Exhibit, Inputs, colour, draw_mean, marker, new_figure, say
-from reregister.exhibit_options import options_of
+from reregister.exhibits.measures import by_pair, measures_of, read_metrics, with_measures
+from reregister.exhibits.options import options_of
 from reregister.figures.gallery import cases_of
-from reregister.measures import by_pair, measures_of, read_metrics, with_measures
 from reregister.statistics import summarise
 
 IMAGES = ("fixed", "moving", "warped")

@@ -6,7 +6,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from reregister.drawing import NOT_SHOWN, Exhibit, Inputs, in_order, new_figure, say
-from reregister.exhibit_options import options_of
+from reregister.exhibits.options import options_of
 from reregister.figures.gallery import RANKS, cases_of, numbers_of
 
 ROWS = (("fixed", "goal\n(fixed)"), ("moving", "original\n(moving)"), ("warped", "reconstruction\n(warped)"))

@@ -13,9 +13,9 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from reregister.drawing import NOT_SHOWN, WIDTH, Exhibit, Inputs, new_figure, say
-from reregister.exhibit_options import options_of
+from reregister.exhibits.options import options_of
+from reregister.exhibits.pixels import determinants, grid_lines
 from reregister.figures.pair_comparison import common_cases
-from reregister.pixels import determinants, grid_lines
 
 # Blue where the field shrinks, orange where it stretches, white where it keeps area. Folds are black: neither.
 DIVERGING = sns.diverging_palette(250, 45, s=85, l=55, as_cmap=True)

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 
 from reregister.drawing import NOT_SHOWN, Exhibit, Inputs, colour, new_figure, say
 from reregister.errors import ReregisterError
-from reregister.exhibit_options import options_of
-from reregister.pixels import grid_lines, outlines, png_uri
-from reregister.planes import cut, cut_field
+from reregister.exhibits.options import options_of
+from reregister.exhibits.pixels import grid_lines, outlines, png_uri
+from reregister.exhibits.planes import cut, cut_field
 
 COLUMNS = ("moving", "fixed", "warped", "difference\nbefore", "difference\nafter", "grid on\nwarped")
 NUMBERS = ("ncc_before", "ncc_after", "dice_before", "dice_after", "fold_share", "field_error")

@@ -11,9 +11,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
 from reregister.drawing import PALETTE, Exhibit, Inputs, new_figure
-from reregister.exhibit_options import options_of
+from reregister.exhibits.measures import NAMES
+from reregister.exhibits.options import options_of
 from reregister.figures.grid_table import OPTIONS, settings_of, tabulate
-from reregister.measures import NAMES
 
 # Of the maps: dark is low, which is good. Values that spread further than SPREAD have colours by their logarithm.
 COLOURS, SPREAD = "cividis", 5

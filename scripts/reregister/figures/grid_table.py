@@ -6,8 +6,8 @@ import pandas as pd
 
 from reregister.drawing import Exhibit, Inputs
 from reregister.errors import ReregisterError
-from reregister.exhibit_options import options_of
-from reregister.measures import read_metrics
+from reregister.exhibits.measures import read_metrics
+from reregister.exhibits.options import options_of
 from reregister.statistics import summarise
 from reregister.tables import read_results
 

@@ -3,12 +3,12 @@
 import numpy as np
 import pandas as pd
 
-from reregister.compressed import bytes_by_method
 from reregister.drawing import Exhibit, Inputs
 from reregister.errors import ReregisterError
-from reregister.exhibit_options import options_of
+from reregister.exhibits.compressed import bytes_by_method
+from reregister.exhibits.measures import read_metrics
+from reregister.exhibits.options import options_of
 from reregister.figures.times_table import tabulate as times_of
-from reregister.measures import read_metrics
 from reregister.statistics import cluster_bootstrap_mean, paired_gain
 
 

@@ -10,8 +10,8 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from reregister.drawing import NOT_SHOWN, PALETTE, Exhibit, Inputs, new_figure, say
 from reregister.errors import ReregisterError
-from reregister.exhibit_options import options_of
-from reregister.shapes import flat_image
+from reregister.exhibits.options import options_of
+from reregister.exhibits.shapes import flat_image
 from reregister.tables import read_results
 
 ROWS = ("fixed", "warped", "moving")

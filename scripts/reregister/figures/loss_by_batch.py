@@ -10,7 +10,7 @@ from matplotlib.ticker import LogLocator, StrMethodFormatter
 
 from reregister.drawing import PALETTE, Exhibit, Inputs, new_figure
 from reregister.errors import ReregisterError
-from reregister.exhibit_options import options_of
+from reregister.exhibits.options import options_of
 from reregister.tables import read_results
 
 TRAINING, VALIDATION = PALETTE[0], PALETTE[1]

@@ -6,9 +6,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-from reregister.budgets import BUDGETS, common_budget, costs_of, curves_of, loss_kind
 from reregister.drawing import Exhibit, Inputs, colour, draw_legend, marker, new_figure
-from reregister.exhibit_options import options_of
+from reregister.exhibits.budgets import BUDGETS, common_budget, costs_of, curves_of, loss_kind
+from reregister.exhibits.options import options_of
 from reregister.tables import read_frame, read_results
 
 

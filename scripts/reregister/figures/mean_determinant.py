@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from reregister.drawing import Exhibit, Inputs, colour, draw_legend, marker, new_figure
-from reregister.exhibit_options import options_of
+from reregister.exhibits.measures import by_pair, read_metrics
+from reregister.exhibits.options import options_of
+from reregister.exhibits.pixels import determinants
 from reregister.figures.field_maps import draw_grid, draw_map, reach_of, words_of
-from reregister.measures import by_pair, read_metrics
-from reregister.pixels import determinants
 
 # Of the constructed fields: pixels of a side, waves along it, and the amplitude of each, pixels.
 SIZE, WAVES = 64, 3

@@ -4,7 +4,7 @@ import pandas as pd
 
 from reregister.drawing import Exhibit, Inputs
 from reregister.errors import ReregisterError
-from reregister.exhibit_options import options_of
+from reregister.exhibits.options import options_of
 from reregister.tables import read_results
 
 METRICS = ("ncc", "mse", "mae", "ssim", "field_error_mean", "fold_share", "min_det", "sdlogj", "mean_det")

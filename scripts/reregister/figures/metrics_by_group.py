@@ -12,8 +12,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from reregister.drawing import Exhibit, Inputs, draw_legend, draw_mean, in_order, new_figure, say
-from reregister.exhibit_options import options_of
-from reregister.measures import measures_of, read_metrics, with_measures
+from reregister.exhibits.measures import measures_of, read_metrics, with_measures
+from reregister.exhibits.options import options_of
 from reregister.statistics import summarise
 from reregister.tables import read_frame
 

@@ -12,15 +12,15 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from reregister.blocks import blocks_of, what_it_does, what_it_has
 from reregister.card import read_card
 from reregister.drawing import FONT_SIZE, GREY, WIDTH, Exhibit, Inputs, new_figure
 from reregister.errors import ReregisterError
-from reregister.exhibit_options import options_of
-from reregister.levels import goes_up
-from reregister.pixels import grid_lines
-from reregister.shapes import SIDE, SMALL, arrow, box, picture, text
-from reregister.unet_drawing import draw_unet
+from reregister.exhibits.blocks import blocks_of, what_it_does, what_it_has
+from reregister.exhibits.levels import goes_up
+from reregister.exhibits.options import options_of
+from reregister.exhibits.pixels import grid_lines
+from reregister.exhibits.shapes import SIDE, SMALL, arrow, box, picture, text
+from reregister.exhibits.unet_drawing import draw_unet
 
 WORDS = {
     "Conv2d": "convolution",

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reregister.compressed import ALL, read_layers
 from reregister.drawing import Exhibit, Inputs
 from reregister.errors import ReregisterError
-from reregister.exhibit_options import options_of
+from reregister.exhibits.compressed import ALL, read_layers
+from reregister.exhibits.measures import read_metrics
+from reregister.exhibits.options import options_of
 from reregister.figures.sparsity_by_layer import shares_of
-from reregister.measures import read_metrics
 from reregister.statistics import Interval, cluster_bootstrap_mean, paired_gain
 
 

@@ -10,8 +10,8 @@ from matplotlib.lines import Line2D
 
 from reregister.drawing import NOT_SHOWN, WIDTH, Exhibit, Inputs, new_figure, say
 from reregister.errors import ReregisterError
+from reregister.exhibits.pixels import heat_uri
 from reregister.figures.gallery import FIXED_LINE, OTHER_LINE, cases_of, draw_outlines, item_of, numbers_of
-from reregister.pixels import heat_uri
 
 
 def common_cases(exhibit: Exhibit, inputs: Inputs) -> list[dict[str, Any]]:

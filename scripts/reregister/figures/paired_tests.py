@@ -10,10 +10,10 @@ from scipy import stats
 
 from reregister.drawing import Exhibit, Inputs
 from reregister.errors import ReregisterError
-from reregister.exhibit_options import options_of
+from reregister.exhibits.measures import LENGTHS as UNITS
+from reregister.exhibits.measures import NAMES
+from reregister.exhibits.options import options_of
 from reregister.figures.accuracy_table import LENGTHS, unit_of
-from reregister.measures import LENGTHS as UNITS
-from reregister.measures import NAMES
 from reregister.statistics import ALPHA, Wilcoxon, holm, paired_gain, wilcoxon_paired
 from reregister.tables import read_results
 

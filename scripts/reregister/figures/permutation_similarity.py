@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from reregister.drawing import Exhibit, Inputs, new_figure
 from reregister.errors import ReregisterError
-from reregister.exhibit_options import options_of
+from reregister.exhibits.options import options_of
 from reregister.statistics import cluster_bootstrap_mean, paired_gain
 from reregister.tables import read_results
 

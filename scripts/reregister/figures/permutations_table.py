@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reregister.budgets import BUDGETS, common_budget, costs_of, curves_of, ends_of, loss_at
 from reregister.card import read_card
 from reregister.drawing import Exhibit, Inputs
 from reregister.errors import ReregisterError
-from reregister.exhibit_options import options_of
-from reregister.macs import count_macs, scaled_macs
+from reregister.exhibits.budgets import BUDGETS, common_budget, costs_of, curves_of, ends_of, loss_at
+from reregister.exhibits.macs import count_macs, scaled_macs
+from reregister.exhibits.options import options_of
 from reregister.statistics import cluster_bootstrap_mean
 from reregister.tables import read_frame, read_results
 

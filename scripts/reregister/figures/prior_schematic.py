@@ -14,10 +14,10 @@ from matplotlib.patches import Rectangle
 from reregister.card import read_card
 from reregister.drawing import FONT_SIZE, GREY, WIDTH, Exhibit, Inputs, new_figure
 from reregister.errors import ReregisterError
-from reregister.exhibit_options import options_of
+from reregister.exhibits.options import options_of
+from reregister.exhibits.pixels import grid_lines
+from reregister.exhibits.shapes import SIDE, SMALL, arrow, box, picture, text
 from reregister.figures.network_schematic import median_pair
-from reregister.pixels import grid_lines
-from reregister.shapes import SIDE, SMALL, arrow, box, picture, text
 
 HEIGHT = 4.6
 ROLES = {"down": "#6baed6", "skip": "#e8e8e8", "up": "#e08214"}

@@ -5,10 +5,10 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from reregister.compressed import ALL, read_layers
 from reregister.drawing import GREY, Exhibit, Inputs, colour, draw_legend, marker, new_figure
 from reregister.errors import ReregisterError
-from reregister.exhibit_options import options_of
+from reregister.exhibits.compressed import ALL, read_layers
+from reregister.exhibits.options import options_of
 
 
 def draw(exhibit: Exhibit, inputs: Inputs) -> tuple[Figure, pd.DataFrame]:

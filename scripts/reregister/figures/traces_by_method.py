@@ -9,8 +9,8 @@ from matplotlib.ticker import LogLocator, StrMethodFormatter
 
 from reregister.drawing import Exhibit, Inputs, colour, draw_legend, draw_mean, marker, new_figure
 from reregister.errors import ReregisterError
-from reregister.exhibit_options import options_of
-from reregister.measures import measures_of, read_metrics, with_measures
+from reregister.exhibits.measures import measures_of, read_metrics, with_measures
+from reregister.exhibits.options import options_of
 from reregister.statistics import summarise
 from reregister.tables import read_results
 

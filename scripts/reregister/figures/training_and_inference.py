@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from reregister.drawing import FONT_SIZE, GREY, WIDTH, Exhibit, Inputs, new_figure
 from reregister.errors import ReregisterError
-from reregister.exhibit_options import options_of
-from reregister.pixels import grid_lines
-from reregister.shapes import SIDE, arrow, box, picture, text
-from reregister.volume_cases import volume_cases
+from reregister.exhibits.options import options_of
+from reregister.exhibits.pixels import grid_lines
+from reregister.exhibits.shapes import SIDE, arrow, box, picture, text
+from reregister.exhibits.volume_cases import volume_cases
 
 HEIGHT = 5.5
 GRADIENT = "#D55E00"

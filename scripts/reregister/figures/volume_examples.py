@@ -11,11 +11,11 @@ from matplotlib.lines import Line2D
 
 from reregister.drawing import NOT_SHOWN, WIDTH, Exhibit, Inputs, new_figure, say
 from reregister.errors import ReregisterError
-from reregister.exhibit_options import options_of
+from reregister.exhibits.options import options_of
+from reregister.exhibits.pixels import outlines
+from reregister.exhibits.volume_cases import volume_cases
 from reregister.figures.field_maps import draw_grid
 from reregister.figures.gallery import FIXED_LINE, OTHER_LINE, numbers_of
-from reregister.pixels import outlines
-from reregister.volume_cases import volume_cases
 
 LAST = {"grid": "grid", "difference": "difference from fixed"}
 # Inches: room for a method's name, largest side of an image.

@@ -6,7 +6,7 @@ import numpy as np
 
 from reregister.drawing import Exhibit, Inputs
 from reregister.errors import ReregisterError
-from reregister.planes import cut, cut_field
+from reregister.exhibits.planes import cut, cut_field
 
 IMAGES = ("moving", "fixed", "warped", "mask_moving", "mask_fixed", "mask_warped")
 

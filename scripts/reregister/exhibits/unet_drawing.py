@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from reregister.drawing import FONT_SIZE, GREY, WIDTH, new_figure
-from reregister.levels import DOWN, FIELD, POOL, UP, layers_of
-from reregister.macs import count_macs
-from reregister.shapes import LINE, SIDE, SMALL, arrow, box, flat_image, text, to_the_loss
+from reregister.exhibits.levels import DOWN, FIELD, POOL, UP, layers_of
+from reregister.exhibits.macs import count_macs
+from reregister.exhibits.shapes import LINE, SIDE, SMALL, arrow, box, flat_image, text, to_the_loss
 
 FILLS = {DOWN: "#9ecae1", UP: "#fdbe85", FIELD: "#bcbddc"}
 WORDS = {DOWN: "on the way down", UP: "on the way up", FIELD: "to displacements"}

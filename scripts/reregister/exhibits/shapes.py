@@ -7,7 +7,7 @@ from matplotlib.patches import FancyBboxPatch, Rectangle
 
 from reregister.drawing import FONT_SIZE, WIDTH
 from reregister.errors import ReregisterError
-from reregister.planes import cut
+from reregister.exhibits.planes import cut
 
 SMALL = FONT_SIZE - 1.5
 # Inches: side of a picture.
