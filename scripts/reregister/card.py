@@ -1,7 +1,7 @@
 """The model card that lies beside the weights. No torch: pages and figures read it too."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,21 @@ INTENSITIES = {
     "percentiles": "percentiles 1 and 99 of the slice to 0 and 1",
     "min_max": "least and greatest value of the image to 0 and 1",
 }
+# What stands at the head of a card, in this order.
+FRONT = (
+    "architecture",
+    "params",
+    "parameters",
+    "trained_on",
+    "data",
+    "precision",
+    "recipe_id",
+    "image_shape",
+    "modules",
+)
+# What a card has of some networks alone: the size to which images are padded, weights that it was trained on from, and
+# what was done to make it smaller.
+OPTIONAL = ("padded_to", "started_from", "compression")
 
 
 def describe_data(
@@ -55,3 +70,9 @@ def read_card(path: Path) -> dict[str, Any]:
     if not mark or "modules" not in card:
         raise ReregisterError(f"{path} lists no modules; train the network again")
     return card
+
+
+def in_words(step: Mapping[str, Any]) -> str:
+    """A step of a card's `compression` as a line of text."""
+    settings = ", ".join(f"{key} {value}" for key, value in sorted(step.items()) if key not in ("way", "of"))
+    return f"Compressed ({step['way']}: {settings}) from the weights of recipe {step['of']}."

@@ -10,27 +10,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from reregister.card import FRONT, OPTIONAL, in_words
 from reregister.compression.bits import restored
 from reregister.errors import ReregisterError
 from reregister.layers import padding_of
 from reregister.provenance.files import atomic_path, canonical_json, write_text
 from reregister.registry import load
-
-# What stands at the head of a card, in this order.
-FRONT = (
-    "architecture",
-    "params",
-    "parameters",
-    "trained_on",
-    "data",
-    "precision",
-    "recipe_id",
-    "image_shape",
-    "modules",
-)
-# What a card has of some networks alone: the size to which images are padded, weights that it was trained on from, and
-# what was done to make it smaller.
-OPTIONAL = ("padded_to", "started_from", "compression")
 
 
 def build_model(name: str, params: Mapping[str, Any]) -> nn.Module:
@@ -173,15 +158,9 @@ def write_card(path: Path, card: Mapping[str, Any]) -> None:
     # YAML, as model cards have it, and JSON line by line: what reads the one or the other can read it.
     lines = ["---", *(f"{key}: {json.dumps(value)}" for key, value in front.items()), "---", ""]
     lines += [f"# {card['architecture']}", "", f"Arguments: `{canonical_json(card['params'])}`", ""]
-    lines += [line for step in card.get("compression", []) for line in (_in_words(step), "")]
+    lines += [line for step in card.get("compression", []) for line in (in_words(step), "")]
     lines += ["```", str(card["layers"]), "```", ""]
     write_text(path, "\n".join(lines))
-
-
-def _in_words(step: Mapping[str, Any]) -> str:
-    """A step of a card's `compression` as a line of text."""
-    settings = ", ".join(f"{key} {value}" for key, value in sorted(step.items()) if key not in ("way", "of"))
-    return f"Compressed ({step['way']}: {settings}) from the weights of recipe {step['of']}."
 
 
 def load_model(

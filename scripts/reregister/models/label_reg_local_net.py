@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reregister.layers import Conv3d, cropped, stacked_pair
+from reregister.layers import LAYOUTS, Conv3d, cropped, stacked_pair
 
 # Defaults of TensorFlow's batch normalisation: epsilon 1e-3, decay 0.999.
 EPS, MOMENTUM = 1e-3, 1e-3
@@ -62,7 +62,7 @@ class ConvTranspose3d(nn.ConvTranspose3d):
         super().__init__(inputs, outputs, 3, stride=2, bias=False)
 
     def forward(self, features: Tensor, output_size: list[int] | None = None) -> Tensor:
-        return super().forward(features)[..., :-1, :-1, :-1].contiguous()
+        return super().forward(features)[..., :-1, :-1, :-1].contiguous(memory_format=LAYOUTS[3])
 
 
 def _resized(features: Tensor, size: Sequence[int]) -> Tensor:

@@ -37,7 +37,9 @@ BRAIN = frozenset(GREY) - {24, SCALP, BONE}
 _BONES = (515, 516)
 #: Outside millimetres by which the brain's mask closes sulci; standard deviation of the texture and its reach, mm.
 _CLOSE_MM, _TEXTURE, _TEXTURE_MM = 4.0, 0.04, 4.0
-_SOFT_MM = 0.7  # reach by which edges of tissues are softened, mm of an adult
+#: Reach by which edges of tissues are softened, and least reach of the texture: mm of the scanner, whose voxels do not
+#: shrink with the head. Finer detail would change with every shift by a part of a voxel, and so look like noise.
+_SOFT_MM, _LEAST_TEXTURE_MM = 0.7, 1.8
 #: Millimetres of an adult between the voxels of the parametric head.
 _STEP_MM = 1.5
 
@@ -71,10 +73,10 @@ class Anatomy:
         table[list(GREY)] = list(GREY.values())
         rng = np.random.default_rng(self.seed)
         noise = rng.standard_normal(self.ids.shape, dtype=np.float32)
-        texture = gaussian_filter(noise, _TEXTURE_MM * self.scale / self.step)
+        texture = gaussian_filter(noise, max(_TEXTURE_MM * self.scale, _LEAST_TEXTURE_MM) / self.step)
         texture *= _TEXTURE / texture.std()
         raw = table[self.ids]
-        soft: NDArray[np.float32] = gaussian_filter(raw * (1 + 2 * texture), _SOFT_MM * self.scale / self.step)
+        soft: NDArray[np.float32] = gaussian_filter(raw * (1 + 2 * texture), _SOFT_MM / self.step)
         return soft
 
     def index(self, places: Floats) -> Floats:
