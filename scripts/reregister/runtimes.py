@@ -36,13 +36,9 @@ def _onnxruntime(path: Path, threads: int) -> tuple[dict[str, Sequence[Any]], In
 
 def _openvino(path: Path, threads: int) -> tuple[dict[str, Sequence[Any]], Infer]:
     """Shapes of all inputs and outputs by name, and the function of one pair."""
-    import reregister.without_telemetry  # noqa: F401
-    # isort: split
+    from reregister.openvino_core import core, openvino
 
-    import openvino
-
-    core = openvino.Core()
-    network = core.read_model(path)
+    network = core().read_model(path)
     one = {port.any_name: openvino.PartialShape([1, *list(port.partial_shape)[1:]]) for port in network.inputs}
     # A batch that is known is faster than one that may change.
     network.reshape(one)
@@ -54,7 +50,7 @@ def _openvino(path: Path, threads: int) -> tuple[dict[str, Sequence[Any]], Infer
         "INFERENCE_PRECISION_HINT": "f32",
         "ENABLE_CPU_PINNING": False,
     }
-    request = core.compile_model(network, "CPU", settings).create_infer_request()
+    request = core().compile_model(network, "CPU", settings).create_infer_request()
     faces: dict[str, Sequence[Any]] = {port.any_name: list(port.shape) for port in (*network.inputs, *network.outputs)}
 
     def infer(moving: np.ndarray, fixed: np.ndarray) -> np.ndarray:

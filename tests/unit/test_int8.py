@@ -223,3 +223,18 @@ def test_openvino_is_imported_without_its_telemetry() -> None:
     )
     said = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)
     assert said.stdout.split() == ["True", "None"]
+
+
+def test_a_signal_after_openvino_reaches_python(tmp_path: Path) -> None:
+    # The CPU plugin, once unloaded, leaves a stack for signals that is gone: SIGTERM would be a segmentation fault.
+    words = (
+        "import gc, os, signal, sys; import numpy as np; from pathlib import Path; "
+        "from reregister.runtimes import onnx_method; "
+        "method = onnx_method(Path(sys.argv[1]), 'openvino', 1); image = np.zeros((16, 16, 16), np.float32); "
+        "method(image, image, (1, 1, 1), settings={}); del method; gc.collect(); "
+        "signal.signal(signal.SIGTERM, lambda *_: print('caught')); os.kill(os.getpid(), signal.SIGTERM)"
+    )
+    exported = tmp_path / "network.onnx"
+    export_onnx(LabelRegLocalNet(channels=2).eval(), exported, SHAPE, {"recipe_id": "recipe"})
+    done = subprocess.run([sys.executable, "-c", words, str(exported)], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (0, "caught"), done.stderr[-500:]

@@ -8,16 +8,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import reregister.without_telemetry  # noqa: F401
-
-# isort: split
-
 import numpy as np
-import openvino
-from openvino import opset13 as operations
-from openvino import passes
 
 from reregister.errors import ReregisterError
+from reregister.openvino_core import core, openvino, operations, passes
 from reregister.provenance.files import atomic_path
 
 PRECISIONS = ("int8", "f32")
@@ -80,7 +74,7 @@ def _read(path: Path) -> openvino.Model:
     if not path.is_file():
         raise ReregisterError(f"{path} does not exist; give the path of an .onnx file")
     try:
-        network = openvino.Core().read_model(path)
+        network = core().read_model(path)
     except RuntimeError as error:
         raise ReregisterError(f"{path} is no network that OpenVINO can read; export it again") from error
     network.reshape(
@@ -116,7 +110,7 @@ def _ranges(
         outputs += [operations.reduce_min(source, axis).output(0), operations.reduce_max(source, axis).output(0)]
     probe = openvino.Model(outputs, network.get_parameters(), "ranges")
     settings = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32", "ENABLE_CPU_PINNING": False}
-    request = openvino.Core().compile_model(probe, "CPU", settings).create_infer_request()
+    request = core().compile_model(probe, "CPU", settings).create_infer_request()
     found = []
     for moving, fixed in calibration:
         images = {
