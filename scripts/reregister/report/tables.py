@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 # Columns that are text even where they look like a number.
-TEXT = ("group", "method", "device", "reference", "metric", "role", "note")
+TEXT = ("group", "method", "device", "reference", "metric", "role", "note", "claim", "quantity", "unit", "said")
 # Headers for people. What is not listed is shown with blanks for underscores.
 LABELS = {
     "ncc": "NCC",
@@ -41,6 +41,38 @@ LABELS = {
     "test_rank": "place by the test pairs",
     "sdlogj": "SD of log det J",
     "empty_labels": "cases with an empty label",
+    "tre_mm": "TRE, mm",
+    "tre_voxels": "TRE, voxels",
+    "dice_all_labels": "Dice, all labels",
+    "folds_percent": "folds, %",
+    "left_out": "cases left out",
+    "dice_minus_trained": "Dice minus that of the trained network",
+    "mean_displacement": "mean displacement",
+    "zeros_percent": "weights that are 0, %",
+    "zeros_marked_percent": "weights of the summands that are 0, %",
+    "dice_change": "change in Dice",
+    "times_faster": "times faster",
+    "times_smaller": "times smaller",
+    "field_error_p95": "95th percentile of the field error",
+    "gmac": "GMAC at this size",
+    "gmac_full": "GMAC at the paper's size",
+    "step_ms": "step, ms",
+    "sample_ms": "computing one pair, ms",
+    "read_archive_ms": "reading one pair from the archive, ms",
+    "read_store_ms": "reading one pair from the store, ms",
+    "register_ms": "registration, ms",
+    "memory_1_mb": "peak memory at batch 1, MB",
+    "memory_mb": "peak memory at its batch, MB",
+    "largest_batch": "largest batch that fits",
+    "loss_equal_samples": "loss at equal samples",
+    "equal_samples": "samples",
+    "loss_equal_steps": "loss at equal updates",
+    "equal_steps": "updates",
+    "loss_equal_seconds": "loss at equal seconds",
+    "equal_seconds": "seconds of steps",
+    "loss_last": "last loss",
+    "loss_last_epoch": "mean loss of the last epoch",
+    "loss_minimum": "least loss",
     "undefined": "cases without distances",
     "unordered": "pairs, either way counted once",
     "difference": "method minus reference",
