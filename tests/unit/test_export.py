@@ -236,6 +236,7 @@ def test_a_pair_of_another_size_is_refused_with_both_sizes(export_of, runtime):
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_a_runtime_that_is_not_installed_is_named_with_its_package(export_of, runtime, monkeypatch):
     monkeypatch.setitem(sys.modules, runtime, None)
+    monkeypatch.delitem(sys.modules, "reregister.openvino_core", raising=False)
     with pytest.raises(ReregisterError, match=f"{runtime} cannot be imported .*pip install {runtime}$"):
         onnx_method(export_of("BL")[1], runtime, 1)
 
