@@ -403,8 +403,8 @@ def test_what_an_experiment_got_wrong_is_said(project: Path, keys: str, value: A
         ("kind", "film", ['kind is "film"; allowed is one of figure, gallery, table']),
         (
             "reads",
-            ["weights"],
-            ['reads.0 is "weights"; allowed is one of cards, histories, images, gallery, metrics, labels, comparison'],
+            ["fields"],
+            ['reads.0 is "fields"; allowed is one of cards, histories, images, gallery, metrics, labels, comparison'],
         ),
     ],
 )
