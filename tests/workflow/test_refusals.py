@@ -57,7 +57,7 @@ def test_folder_of_other_data_is_refused(smoke: Workflow) -> None:
 
 def test_dry_run_from_another_folder(fresh: Fresh) -> None:
     planned = fresh().planned("papers", "--config", "scale=smoke")
-    assert planned["train_model"] == 33
+    assert planned["train_model"] == 45
     assert planned["make_standin_mnist"] == 1
 
 
