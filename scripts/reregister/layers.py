@@ -10,16 +10,20 @@ from torch.nn import functional
 HALF = (torch.bfloat16, torch.float16)
 # Channels last in memory: with few channels, as at full size, gradients of convolutions take a third of the time so.
 LAYOUTS = {2: torch.channels_last, 3: torch.channels_last_3d}
+# Samples x channels x depth x height up to which torch, on one thread, does not hand a 3-D convolution of kernel 3 to
+# oneDNN (`use_mkldnn` in ATen's Convolution.cpp): its own takes up to 20 times as long.
+_LEFT_ALONE = 20480
 
 
 class Conv3d(nn.Conv3d):
-    """3-D convolution that works in single precision where half precision on the CPU is wrong.
+    """3-D convolution: in single precision where half precision on the CPU is wrong, and by planes where torch is slow.
 
-    There the weight gradient of oneDNN's bf16 convolution is garbage where the depth, or with strides the height, is less
-    than the kernel (3 x 3 x 3, stride 1: depth 2, at any batch and size of the other sides), and a kernel of 7 may break
-    the heap. Such a layer is small: it is the deepest one of a network on a small image. So every side less than the
+    In half precision the weight gradient of oneDNN's convolution is garbage where the depth, or with strides the height,
+    is less than the kernel (3 x 3 x 3, stride 1: depth 2, at any batch and size of the other sides), and a kernel of 7 may
+    break the heap. Such a layer is small: it is the deepest one of a network on a small image. So every side less than the
     kernel's means single precision, under autocast as with weights in half precision; the output has the type that it
-    would have had. On CUDA nothing changes.
+    would have had. In single precision on one thread, small inputs are convolved by planes (`_by_planes`). On CUDA nothing
+    changes.
     """
 
     def forward(self, features: Tensor) -> Tensor:
@@ -28,14 +32,35 @@ class Conv3d(nn.Conv3d):
         if self.bias is None and torch.compiler.is_exporting():
             # torch 2.13 writes a 3-D convolution without bias as ONNX with one of two dimensions, which is no network.
             return self._conv_forward(features, self.weight, self.weight.new_zeros(self.out_channels))
-        if not small or features.device.type != "cpu":
+        if features.device.type != "cpu" or torch.compiler.is_exporting():
             return super().forward(features)
         dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else features.dtype
         if dtype not in HALF:
+            return self._by_planes(features) if self._left_alone(features) else super().forward(features)
+        if not small:
             return super().forward(features)
         bias = None if self.bias is None else self.bias.float()
         with torch.autocast("cpu", enabled=False):
             return self._conv_forward(features.float(), self.weight.float(), bias).to(dtype)
+
+    def _left_alone(self, features: Tensor) -> bool:
+        """Whether torch would convolve with its own, slow code."""
+        plain = self.kernel_size == (3, 3, 3) and self.padding == (1, 1, 1) and self.padding_mode == "zeros"
+        unit = self.stride == (1, 1, 1) and self.dilation == (1, 1, 1) and self.groups == 1
+        return plain and unit and torch.get_num_threads() == 1 and features.shape[:4].numel() <= _LEFT_ALONE
+
+    def _by_planes(self, features: Tensor) -> Tensor:
+        """The same as one 2-D convolution of all planes, whose channels are those of a plane and of both beside it.
+
+        Only the order of the sums differs. Of features in channels_last_3d, planes in channels_last are a view.
+        """
+        batch, channels, depth, *plane = features.shape
+        padded = functional.pad(features.permute(0, 2, 3, 4, 1), (0, 0, 0, 0, 0, 0, 1, 1))
+        beside = torch.cat([padded[:, place : place + depth] for place in range(3)], -1)
+        planes = beside.reshape(batch * depth, *plane, 3 * channels).permute(0, 3, 1, 2)
+        weight = self.weight.permute(0, 2, 1, 3, 4).reshape(self.out_channels, 3 * channels, 3, 3)
+        out = functional.conv2d(planes, weight, self.bias, padding=1)
+        return out.permute(0, 2, 3, 1).reshape(batch, depth, *plane, self.out_channels).permute(0, 4, 1, 2, 3)
 
 
 CONVOLUTIONS: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: Conv3d}
