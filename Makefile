@@ -3,6 +3,8 @@ PYTHON ?= python3.11
 # Another package index, searched before PyPI: TORCH_INDEX=https://download.pytorch.org/whl/cpu takes the CPU-only torch.
 TORCH_INDEX ?=
 CORES ?= all
+# Processes of the tests: one for the runs of the workflow, the others for the rest.
+TEST_PROCESSES ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -25,7 +27,7 @@ report: $(READY)
 	@echo "report: $(CURDIR)/results/demo/report/index.html"
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup
 
 lint: $(READY)
 	$(BIN)/ruff check .

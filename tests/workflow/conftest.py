@@ -8,14 +8,18 @@ import pytest
 
 from ..conftest import PROJECT, Workflow, copy_project
 
+TWINS = ("deep_prior", "label_driven")
 __all__ = ["PROJECT", "Workflow", "copy_project"]
 
 
 @pytest.fixture(scope="session")
 def twin(smoke: Workflow, tmp_path_factory: pytest.TempPathFactory) -> Workflow:
-    """The same run from nothing, in another folder, under another name and with another hash seed."""
+    """Papers of the same run from nothing, in another folder, under another name and with another hash seed.
+
+    Two papers: between them they have every tool, volumes and slices, training, compression and networks in whole numbers.
+    """
     workflow = Workflow(tmp_path_factory.mktemp("twin"), smoke.project)
-    workflow.snakemake("papers", "--config", "scale=smoke", "run=again", seed="1")
+    workflow.snakemake(*TWINS, "--config", "scale=smoke", "run=again", seed="1")
     return workflow
 
 
