@@ -7,23 +7,22 @@ def main(job: Job) -> None:
     import numpy as np
 
     from reregister.data.source import locate, read_source
-    from reregister.runtime import choose_device
+    from reregister.runtime import choose_device, choose_precision
     from reregister.steps.table import as_table, read_rows, step_rows
     from reregister.tables import write_frame
 
     params = job.params
     assert job.location is not None
-    job.device = choose_device(params.device).type
+    device = choose_device(params.device)
+    job.device, job.precision = device.type, choose_precision(params.precision, device)
     labels = params.labels or {}
     case = {
         "shape": list(np.load(job.input.images, mmap_mode="r").shape[1:]),
         "labels": 1 if labels.get("per_step") == "one" else len(labels.get("names", ())),
         "device": job.device,
         "threads": job.threads,
-        **{
-            name: getattr(params, name)
-            for name in ("model", "loss", "optimiser", "padding", "precision", "determinism")
-        },
+        "precision": job.precision,
+        **{name: getattr(params, name) for name in ("model", "loss", "optimiser", "padding", "determinism")},
     }
     source = read_source(job.input.source)
     archive = {

@@ -4,6 +4,8 @@ from reregister.provenance.door import Job, run
 
 
 def main(job: Job) -> None:
+    from dataclasses import replace
+
     import torch
 
     from reregister.card import describe_data
@@ -11,7 +13,7 @@ def main(job: Job) -> None:
     from reregister.data.store import ImageStore
     from reregister.layers import padding_note
     from reregister.losses import build_loss
-    from reregister.runtime import choose_device, torch_settings
+    from reregister.runtime import choose_device, choose_precision, torch_settings
     from reregister.tables import write_frame
     from reregister.training.data import history_frame, training_data
     from reregister.training.loop import Trainer, build_optimiser
@@ -27,7 +29,8 @@ def main(job: Job) -> None:
     data = training_data(store, job.input.pairs, job.input.pool, part, labels, wanted["names"] if wanted else ())
     schedule = make_schedule(job.params.schedule, len(data.pool), data.each_once)
     device = choose_device(job.params.device)
-    job.device = device.type
+    job.device, job.precision = device.type, choose_precision(schedule.precision, device)
+    schedule = replace(schedule, precision=job.precision)
     progress = job.progress(schedule.iterations, "steps")
     with torch_settings(job.threads, job.params.determinism, device) as job.determinism:
         torch.manual_seed(seed)

@@ -35,6 +35,25 @@ def choose_device(name: str) -> torch.device:
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
+def choose_precision(name: str, device: torch.device) -> str:
+    """fp32 or bf16 for `fp32`, `bf16` or `auto`: bf16 where the device computes in it, single precision elsewhere."""
+    if name != "auto":
+        return name
+    return "bf16" if computes_in_bf16(device) else "fp32"
+
+
+def computes_in_bf16(device: torch.device) -> bool:
+    """Whether a device has instructions for bf16.
+
+    A CPU without them emulates it: a step of a 3-D network then takes some fifty times as long as in single precision
+    (45 s in place of 0.8 s on an AMD EPYC with AVX2).
+    """
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    found = torch.cpu.get_capabilities()
+    return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
+
+
 @contextmanager
 def torch_settings(threads: int, determinism: str, device: torch.device) -> Iterator[dict[str, Any]]:
     """Threads, allocator and determinism for the block; yields the record of them, which the block's end completes.

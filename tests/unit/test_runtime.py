@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from reregister.errors import ReregisterError
-from reregister.runtime import choose_device, keep_freed_memory, torch_settings
+from reregister.runtime import choose_device, choose_precision, computes_in_bf16, keep_freed_memory, torch_settings
 
 CPU = torch.device("cpu")
 
@@ -31,6 +31,21 @@ def test_cpu_is_always_there():
 
 def test_auto_takes_a_gpu_where_there_is_one():
     assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@pytest.mark.parametrize(
+    ("found", "precision"), [({}, "fp32"), ({"avx512_bf16": True}, "bf16"), ({"amx_bf16": True}, "bf16")]
+)
+def test_auto_is_half_precision_where_the_processor_computes_in_it(monkeypatch, found, precision):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": False, "avx2": True} | found)
+    assert choose_precision("auto", CPU) == precision
+    assert [choose_precision(name, CPU) for name in ("fp32", "bf16")] == ["fp32", "bf16"]
+
+
+def test_this_processor_is_as_its_flags_say():
+    from reregister.provenance.surroundings import cpu
+
+    assert computes_in_bf16(CPU) == bool({"avx512_bf16", "amx_bf16"} & set(cpu()["isa"]))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

@@ -55,7 +55,7 @@ def test_without_validation_pairs_or_rule_the_last_epoch_ends_it():
 @pytest.mark.parametrize(
     ("values", "each_once", "words"),
     [
-        ({**STEPS, "precision": "fp16"}, False, "training.precision is 'fp16'; give one of fp32, bf16"),
+        ({**STEPS, "precision": "fp16"}, False, "training.precision is 'fp16'; give one of fp32, bf16, auto"),
         (EPOCHS, False, "training.epochs needs a pool .* set pairs.training.name to each_image_once"),
         ({**STEPS, "stop": STOP}, True, "training.stop counts epochs"),
     ],

@@ -587,4 +587,4 @@ def test_a_training_goes_by_steps_or_by_epochs(project: Path) -> None:
     assert "iterations" not in training
     assert (training["stop"], training["log_every"], training["precision"]) == (None, None, "fp32")
     edit(path, "experiments.mnist.training.precision", "fp16")
-    assert "allowed is one of fp32, bf16" in refused(project)
+    assert "allowed is one of fp32, bf16, auto" in refused(project)

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from reregister.benchmark.process import in_own_process
-from reregister.benchmark.rows import NOT_MEASURED, Effort, Row, medians, yes_no
+from reregister.benchmark.rows import NO_BF16, NOT_MEASURED, Effort, Row, medians, yes_no
 from reregister.errors import ReregisterError
+from reregister.runtime import computes_in_bf16
 from reregister.steps.batches import measure_batch
 
 THREADS, BATCH = 2, 1
@@ -110,7 +111,11 @@ def _contestants(effort: Effort) -> Mapping[str, Callable[[], dict[str, float]]]
         measured: dict[str, float] = in_own_process(package_step, THREADS, arguments | {"steps": effort.contest_steps})
         return measured
 
-    calls: dict[str, Callable[[], dict[str, float]]] = {precision: partial(ours, precision) for precision in TARGETS}
+    calls: dict[str, Callable[[], dict[str, float]]] = {
+        precision: partial(ours, precision)
+        for precision in TARGETS
+        if precision != "bf16" or computes_in_bf16(torch.device("cpu"))
+    }
     for package in filter(util.find_spec, PACKAGES):
         calls[package] = partial(theirs, package, {})
         calls[f"{package} plain"] = partial(theirs, package, {"integration_steps": 0})
@@ -145,6 +150,8 @@ def contest_rows(effort: Effort) -> list[Row]:
 def _row(precision: str, package: str, measured: Mapping[str, Mapping[str, float]], effort: Effort) -> Row:
     least = TARGETS[precision][package]
     name, target = f"voxelmorph_64_{precision}_vs_{package}", f">= {least:g}" if least else "none"
+    if precision not in measured:
+        return Row(name, None, "ms", package, None, target, NOT_MEASURED, NO_BF16)
     if package not in measured:
         why = f"{package} failed, see the log" if util.find_spec(package) else f"{package} not in this environment"
         return Row(name, None, "ms", package, None, target, NOT_MEASURED, f"not measured: {why}")

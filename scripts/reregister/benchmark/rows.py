@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 NOT_MEASURED = "not measured"
+NO_BF16 = "not measured: this processor does not compute in bf16, it emulates it"
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,13 @@
 import os
 from typing import Any
 
+import torch
+
 from reregister.benchmark.process import in_own_process
 from reregister.benchmark.rows import NOT_MEASURED, Effort, Row, yes_no
 from reregister.errors import ReregisterError
 from reregister.models.reduced_voxelmorph import PERMUTATIONS
+from reregister.runtime import choose_precision
 from reregister.steps.batches import measure_batch
 
 THREADS, BATCH = 2, 1
@@ -74,8 +77,9 @@ def _volume_row(permutation: str, effort: Effort) -> Row:
     # Without this, the kernel would end the job, or something else that runs on the machine.
     if effort.volume_size == Effort.volume_size and _machine_gb() < LARGEST_GB:
         return row(None, NOT_MEASURED, f"not measured: this machine has less than {LARGEST_GB:g} GB of memory")
+    precision = choose_precision("auto", torch.device("cpu"))
     try:
-        found = _measured(permutation, size, "bf16", 1)
+        found = _measured(permutation, size, precision, 1)
     except ReregisterError as error:
         # Into the log and not into the table: a message may name folders of the user.
         print(error)
@@ -84,7 +88,7 @@ def _volume_row(permutation: str, effort: Effort) -> Row:
     return row(
         gb,
         yes_no(gb <= LARGEST_GB),
-        f"peak of the process; training step in bf16 {found['step_ms'] / 1e3:.3g} s, registration in fp32 "
+        f"peak of the process; training step in {precision} {found['step_ms'] / 1e3:.3g} s, registration in fp32 "
         f"{found['register_ms'] / 1e3:.3g} s and {found['register_mb'] / 1e3:.3g} GB; ReducedVoxelMorph {permutation}, "
         f"unshared weights, random pair {_words(size)}, batch {BATCH}, {THREADS} threads, freed memory kept; each once, after "
         "one that does not count",

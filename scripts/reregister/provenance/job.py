@@ -36,6 +36,8 @@ class Job:
     resumed_from: int | None = None
     determinism: dict[str, Any] = field(default_factory=dict)
     device: str = "cpu"
+    #: Of a network's arithmetic in training, settled by the job; None for jobs that train none.
+    precision: str | None = None
 
     @property
     def location(self) -> Path | None:

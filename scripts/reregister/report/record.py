@@ -31,10 +31,15 @@ def work_done(receipts: Receipts) -> list[dict[str, Any]]:
             "longest": max(run["wall_s"] for run in runs),
             "memory": max(run["peak_memory_mib"] for run in runs),
             "threads": ", ".join(str(t) for t in sorted({run["threads"] for run in runs})),
-            "devices": ", ".join(sorted({run["device"] for run in runs})),
+            "devices": ", ".join(sorted({_device(run) for run in runs})),
         }
         for rule, runs in rules.items()
     ]
+
+
+def _device(run: Mapping[str, Any]) -> str:
+    """The device, and the precision of a training: `cpu (bf16)`."""
+    return f"{run['device']} ({run['precision']})" if run.get("precision") else str(run["device"])
 
 
 def span(receipts: Receipts) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from reregister.errors import ReregisterError
 from reregister.transforms.random_affine import ORIGINS
 
-PRECISIONS = ("fp32", "bf16")
+PRECISIONS = ("fp32", "bf16", "auto")
 # Labels that a pair shows in a step.
 PER_STEP = ("one", "all")
 # Why a training by epochs ended.
@@ -19,10 +19,11 @@ class Schedule:
     """iterations: optimiser steps, at most; batch: pairs per step; validate_every: steps between validations and checkpoints.
 
     padding: border or zeros, what lies outside the moving image. precision: `bf16` runs the network under autocast in
-    training; field and loss, validation and registration stay in fp32. log_every: steps between rows of the history
-    besides those with a validation. steps_per_epoch: where the training goes by epochs. stop_from: step from which a
-    validation loss above that of the epoch before ends it. one_label: whether a pair shows one label a step, drawn
-    from those of the loss, and not all. augmentation: corner_scale and origin of random affine maps of the training pairs.
+    training; field and loss, validation and registration stay in fp32; `auto` is for `runtime.choose_precision` to settle.
+    log_every: steps between rows of the history besides those with a validation. steps_per_epoch: where the training goes
+    by epochs. stop_from: step from which a validation loss above that of the epoch before ends it. one_label: whether a
+    pair shows one label a step, drawn from those of the loss, and not all. augmentation: corner_scale and origin of random
+    affine maps of the training pairs.
     """
 
     iterations: int
