@@ -66,7 +66,9 @@ def test_two_runs_from_nothing_give_the_same_bytes(run: Path, twin: Workflow) ->
     # Data and files of the papers that were run twice, all of them; not the index and the other papers.
     others = {path.name for path in run.iterdir() if path.is_dir()} - {"data", *TWINS}
     others |= {f"data/{path.name}" for path in (run / "data").iterdir()} - {"data/ibsr", "data/tcga_lgg"}
-    first = {name: sha256 for name, sha256 in hashes(run).items() if not name.startswith(tuple(f"{o}/" for o in others))}
+    first = {
+        name: sha256 for name, sha256 in hashes(run).items() if not name.startswith(tuple(f"{o}/" for o in others))
+    }
     first.pop("run.json"), second.pop("run.json")
     assert first == second
     assert {name.split("/")[0] for name in second} >= {"data", *TWINS}
