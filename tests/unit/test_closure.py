@@ -143,6 +143,33 @@ def test_third_party_imports_are_neither_ours_nor_the_standard_librarys(project:
     assert of("reregister.models.other") == {"pandas", "other_package"}
 
 
+def test_an_import_is_found_in_any_block(project: Path, write: Write) -> None:
+    text = """
+try:
+    import in_try
+except OSError:
+    import in_except
+else:
+    import in_else
+finally:
+    import in_finally
+with f() as g:
+    import in_with
+while x:
+    import in_while
+for x in y:
+    import in_for
+class A:
+    async def b(self):
+        match c:
+            case [1]:
+                if d: import in_case
+"""
+    found = closure.imported_modules(write("blocks.py", text))
+    places = ("try", "except", "else", "finally", "with", "while", "for", "case")
+    assert found == {f"in_{place}" for place in places}
+
+
 def test_an_edit_is_seen_by_the_process_that_made_it(project: Path, write: Write) -> None:
     before = closure.code_digest(project)
     data = write("reregister/data.py", "VALUE = 1\n")

@@ -27,6 +27,23 @@ def test_sha256_is_that_of_the_system_tool(tmp_path: Path) -> None:
         sha256_file(tmp_path / "absent")
 
 
+def test_many_paths_are_resolved_as_one_by_one(tmp_path: Path) -> None:
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    (inner / "file").write_text("x")
+    (tmp_path / "folder").symlink_to(inner)
+    (inner / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere").symlink_to("a/b/file")
+    (inner / "up").symlink_to("..")
+    (inner / "loop").symlink_to("loop")
+    below = ["file", "link", "absent", "up", "up/b/link", ".", "..", "../b/file", "loop", "loop/x", ""]
+    paths = [f"{start}/{name}" for start in (inner, tmp_path / "folder") for name in below]
+    paths += [*below, "/", "//", "/proc/self/exe", os.path.relpath(inner), str(tmp_path / "folder" / "..")]
+    real = files.resolver()
+    assert [real(path) for path in paths * 2] == [os.path.realpath(path) for path in paths * 2]
+    assert real(tmp_path / "folder" / "link") == os.path.realpath(inner / "file")
+
+
 def test_canonical_json_does_not_depend_on_the_order_of_keys() -> None:
     one = {"b": [1, 2.5, None, True], "a": {"ö": "é", "x": 1e-08}}
     two = {"a": {"x": 1e-08, "ö": "é"}, "b": [1, 2.5, None, True]}

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import types
 from pathlib import Path
 from typing import Any
 
@@ -276,6 +277,55 @@ def test_a_package_from_elsewhere_is_named(monkeypatch: pytest.MonkeyPatch, tmp_
     versions, outside = surroundings.packages()
     assert "pytest" in outside
     assert set(outside) <= set(versions)
+
+
+def test_packages_are_those_that_the_standard_library_finds() -> None:
+    # Single files, packages with and without top_level.txt, and a name that several distributions share.
+    code = """
+import json, sys
+from importlib import metadata
+import itk, pandas, skimage, snakemake, typing_extensions, yaml
+from reregister.provenance.surroundings import packages
+versions, outside = packages()
+modules = metadata.packages_distributions()
+loaded = {name.split(".")[0] for name in list(sys.modules)}
+names = {name for module in loaded for name in modules.get(module, [])} - {"reregister"}
+print(json.dumps([versions, outside, {name: metadata.version(name) for name in names}]))
+"""
+    environment = {**os.environ, "PYTHONPATH": str(SCRIPTS)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    versions, outside, expected = json.loads(done.stdout.splitlines()[-1])
+    assert (versions, outside) == (expected, [])
+    assert {"typing_extensions", "PyYAML", "itk-elastix", "itk-core", "pandas", "scikit-image"} <= set(versions)
+
+
+def write_distribution(folder: Path, name: str, version: str, **files: str) -> None:
+    about = folder / f"{name}-{version}.dist-info"
+    about.mkdir(parents=True)
+    headers = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+    (about / "METADATA").write_text(f"{headers}Summary: Version: 9\n\nName: none\nVersion: 0\n")
+    for file, text in files.items():
+        (about / file.replace("top_level", "top_level.txt")).write_text(text)
+
+
+def test_modules_are_read_from_either_list_and_the_first_copy_counts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    listed = (
+        'alpha/__init__.py,sha256=a,1\n"alpha/b,c.py",sha256=b,2\nalpha.so,,\nsolo.py,sha256=c,3\n../bin/beta.py,,\n'
+    )
+    write_distribution(tmp_path / "one", "Alpha", "1.0", RECORD=listed)
+    write_distribution(tmp_path / "one", "beta", "2.0", RECORD="gamma/x.py,,\n", top_level="beta\n_beta\n")
+    write_distribution(tmp_path / "one", "empty", "3.0")
+    write_distribution(tmp_path / "two", "Alpha", "0.9", RECORD="alpha/__init__.py,,\n")
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "one"), str(tmp_path / "two")])
+    for module in ("alpha.sub", "gamma"):
+        monkeypatch.setitem(sys.modules, module, types.ModuleType(module))
+    assert surroundings.packages() == ({"Alpha": "1.0"}, [])
+    for module in ("_beta", "solo"):
+        monkeypatch.setitem(sys.modules, module, types.ModuleType(module))
+        sys.modules[module].__file__ = str(tmp_path / f"{module}.py")
+    assert surroundings.packages() == ({"Alpha": "1.0", "beta": "2.0"}, ["Alpha", "beta"])
 
 
 def test_peak_memory_is_in_mebibytes() -> None:

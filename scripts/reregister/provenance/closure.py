@@ -8,13 +8,14 @@ a record.
 
 import ast
 import hashlib
+import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from reregister.provenance.files import sha256_json
+from reregister.provenance.files import resolver, sha256_json
 
 SCRIPTS = Path(__file__).resolve().parents[2]
 PACKAGE = "reregister"
@@ -36,10 +37,18 @@ def _parse(name: str, source: bytes) -> ast.Module:
     return ast.parse(source, filename=name)
 
 
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    # An import is a statement: expressions, which are most of a tree, hold none.
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, (ast.stmt, ast.excepthandler, ast.match_case)):
+            yield child
+            yield from _statements(child)
+
+
 @cache
 def _imports_of(name: str, source: bytes) -> frozenset[str]:
     names: set[str] = set()
-    for node in ast.walk(_parse(name, source)):
+    for node in _statements(_parse(name, source)):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -87,13 +96,14 @@ def third_party_imports(files: Iterable[Path]) -> set[str]:
 
 def undeclared_code(files: Iterable[Path]) -> list[str]:
     """Modules of ours that this process has loaded though `files` do not hold them: registry entries that no rule named."""
-    package = SCRIPTS / PACKAGE
-    loaded = {Path(file).resolve() for m in list(sys.modules.values()) if (file := getattr(m, "__file__", None))}
+    package, real = SCRIPTS / PACKAGE, resolver()
+    loaded = {real(file) for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))}
+    ours = {Path(path) for path in loaded if path.startswith(f"{package}{os.sep}")}
     # progress.py and errors.py are the recorder's own helpers as well.
     known = {*files, package / "progress.py", package / "errors.py"}
-    ours = {path for path in loaded - known if path.is_relative_to(package) and path.name != "__init__.py"}
+    others = {path for path in ours - known if path.name != "__init__.py"}
     recorder = package / "provenance"
-    return sorted(path.relative_to(SCRIPTS).as_posix() for path in ours if not path.is_relative_to(recorder))
+    return sorted(path.relative_to(SCRIPTS).as_posix() for path in others if not path.is_relative_to(recorder))
 
 
 def _is_docstring(node: Any) -> bool:
@@ -102,18 +112,22 @@ def _is_docstring(node: Any) -> bool:
 
 def _canonical(node: Any) -> Any:
     # Not ast.dump: its text differs between Python versions (3.13 leaves out empty lists), this form does not.
+    if isinstance(node, list):
+        return [_canonical(item) for item in node if not _is_docstring(item)]
+    if not isinstance(node, ast.AST):
+        return node
     if isinstance(node, ast.Constant):
         return [type(node.value).__name__, repr(node.value)]
     if isinstance(node, ast.JoinedStr):
         # Python 3.12 puts empty strings beside nested fields, 3.11 and 3.13 do not.
         parts = [part for part in node.values if not (isinstance(part, ast.Constant) and part.value == "")]
         return {"JoinedStr": {"values": [_canonical(part) for part in parts]}}
-    if isinstance(node, ast.AST):
-        fields = {name: _canonical(value) for name, value in ast.iter_fields(node)}
-        return {type(node).__name__: {name: value for name, value in fields.items() if value not in (None, [])}}
-    if isinstance(node, list):
-        return [_canonical(item) for item in node if not _is_docstring(item)]
-    return node
+    fields = {}
+    for name in node._fields:
+        value = _canonical(getattr(node, name, None))
+        if value is not None and value != []:
+            fields[name] = value
+    return {type(node).__name__: fields}
 
 
 @cache

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,25 @@ def sha256_file(path: str | os.PathLike[str]) -> str:
     """Hex sha256 of a file's bytes. Raises OSError where it cannot be read."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def resolver() -> Callable[[str | os.PathLike[str]], str]:
+    """`os.path.realpath` for many files of few folders: each folder is resolved once, each file looked at once.
+
+    For one pass over paths: what changes between two calls of what it returns may not be seen.
+    """
+    folders: dict[str, str] = {}
+
+    def real(path: str | os.PathLike[str]) -> str:
+        folder, name = os.path.split(os.fspath(path))
+        if name in ("", os.curdir, os.pardir):
+            return os.path.realpath(path)
+        if folder not in folders:
+            folders[folder] = real(folder)
+        place = os.path.join(folders[folder], name)
+        return os.path.realpath(place) if os.path.islink(place) else place
+
+    return real
 
 
 def canonical_json(value: Any) -> str:

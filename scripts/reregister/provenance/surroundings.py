@@ -12,7 +12,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from reregister.provenance.files import resolver
+
 _VARIABLES = re.compile(r"^(OMP|MKL|OPENBLAS|KMP|ITK|CUDA|CUBLAS|TORCH|PYTHONHASHSEED|NUMEXPR|MALLOC)")
+# The top-level name of a Python file in a list of a distribution's files; paths are quoted where they hold a comma.
+_PYTHON_FILE = re.compile(r"""^"?([^/,"\n]+?)(?:/[^,"\n]*)?\.py(?:"?,.*)?$""", re.M)
+_FIELD = re.compile(r"^(Name|Version):[ \t]*(.*?)[ \t]*$", re.M)
 _ISA = ("avx2", "fma", "avx512f", "avx512_bf16", "amx_bf16", "amx_tile", "asimd", "sve")
 
 
@@ -36,23 +41,42 @@ def operating_system() -> str:
     return f"{name}, {platform.system()} {platform.release()}, {platform.machine()}"
 
 
+def _modules_of(distribution: metadata.Distribution) -> set[str]:
+    """Top-level modules of a distribution, as `metadata.packages_distributions` finds them but without its objects."""
+    declared = (distribution.read_text("top_level.txt") or "").split()
+    files = "" if declared else distribution.read_text("RECORD") or distribution.read_text("SOURCES.txt") or ""
+    return {*declared, *_PYTHON_FILE.findall(files)}
+
+
+def _name_and_version(distribution: metadata.Distribution) -> tuple[str, str]:
+    # `distribution.metadata` parses the whole description each time that it is asked.
+    text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or distribution.read_text("") or ""
+    fields = dict(reversed(_FIELD.findall(text.partition("\n\n")[0])))
+    return fields["Name"], fields["Version"]
+
+
 def packages() -> tuple[dict[str, str], list[str]]:
     """Versions of the distributions whose modules are loaded now, and those found outside this environment's prefix.
 
     A package missing from a rule's environment may be taken silently from the one that runs Snakemake; the second list
     shows it.
     """
-    by_module = metadata.packages_distributions()
+    loaded = {module.split(".")[0] for module in list(sys.modules)}
     versions: dict[str, str] = {}
     outside: set[str] = set()
-    for name in {module.split(".")[0] for module in list(sys.modules)}:
-        file = getattr(sys.modules.get(name), "__file__", None)
-        for distribution in by_module.get(name, []):
-            if distribution == "reregister":
-                continue
-            versions[distribution] = metadata.version(distribution)
-            if file and not Path(file).resolve().is_relative_to(Path(sys.prefix).resolve()):
-                outside.add(distribution)
+    real, prefix = resolver(), os.path.join(os.path.realpath(sys.prefix), "")
+    for distribution in metadata.distributions():
+        modules = _modules_of(distribution) & loaded
+        if not modules:
+            continue
+        name, version = _name_and_version(distribution)
+        if name == "reregister":
+            continue
+        # Of two copies on the search path the first is the one that is imported.
+        versions.setdefault(name, version)
+        files = [getattr(sys.modules.get(module), "__file__", None) for module in modules]
+        if any(file and not real(file).startswith(prefix) for file in files):
+            outside.add(name)
     return dict(sorted(versions.items())), sorted(outside)
 
 

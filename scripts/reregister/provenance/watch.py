@@ -15,6 +15,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from reregister.provenance.files import resolver
+
 _WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC
 # An absolute path inside a word of a command line: after a blank, a quote, `=`, `:`, `,` or an option's letter.
 _ABSOLUTE = re.compile(r"""(?:(?<=[\s=:,;'"(])|(?<=file://)|(?<=^-[A-Za-z]))/(?!/)[^\s:,;'"()]+""")
@@ -72,24 +74,33 @@ class Watch:
         Returned relative to `base` where they lie below it, otherwise as `outside/<file name>`, so that no absolute
         path stands in a receipt.
         """
-        known = {_real(path) for path in declared}
-        own, machinery = [_real(path) for path in ignored], [_real(path) for path in _machinery()]
+        real = resolver()
+        known = {real(path) for path in declared}
+        run, own, machinery = _Roots([real(base)]), _Roots(map(real, ignored)), _Roots(map(real, _machinery()))
+
+        def is_left(path: str, place: str) -> bool:
+            # A run folder may itself lie in a temporary folder: inside it only what the job owns is passed over.
+            if place in known or own.hold(place) or (machinery.hold(place) and not run.hold(place)):
+                return False
+            # A temporary file that was moved onto its output or removed is gone by now.
+            return os.path.exists(path) and not os.path.isdir(place)
 
         def left(paths: set[str]) -> list[str]:
-            names = set()
-            for path in {_real(text) for text in paths}:
-                # A run folder may itself lie in a temporary folder: inside it only what the job owns is passed over.
-                roots = own if _below(path, _real(base)) else [*own, *machinery]
-                if path not in known and not any(_below(path, root) for root in roots) and not os.path.isdir(path):
-                    names.add(_relative(path, base))
-            return sorted(names)
+            places = {path: real(path) for path in paths}
+            return sorted({_relative(place, base) for path, place in places.items() if is_left(path, place)})
 
-        # A temporary file that was moved onto its output or removed is gone by now.
-        return left({p for p in self.reads if os.path.exists(p)}), left({p for p in self.writes if os.path.exists(p)})
+        return left(self.reads), left(self.writes)
 
 
-def _below(path: str, root: str) -> bool:
-    return path == root or path.startswith(root + os.sep)
+class _Roots:
+    """Files and folders, and whether a path is one of them or lies below one; all as `realpath` gives them."""
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self.paths = frozenset(paths)
+        self.folders = tuple(path + os.sep for path in self.paths)
+
+    def hold(self, path: str) -> bool:
+        return path in self.paths or path.startswith(self.folders)
 
 
 def _real(path: str | os.PathLike[str]) -> str:
