@@ -16,7 +16,14 @@ def main(job: Job) -> None:
     roots = {paper["paper"]: manifest["root"] for paper, manifest in zip(papers, manifests, strict=True)}
     root = {"papers": roots, "root": sha256_json(roots)}
     data = {dataset["name"]: dataset for paper in papers for dataset in paper["data"]}
-    context = {"run": job.params.run, "scale": job.params.scale, "papers": papers, "data": list(data.values())}
+    known = {sha256: name for paper in papers for sha256, name in paper.pop("known").items()}
+    context = {
+        "known": known,
+        "run": job.params.run,
+        "scale": job.params.scale,
+        "papers": papers,
+        "data": list(data.values()),
+    }
     page = render(job.input.templates, "index.html.j2", **context, root=root)
     write_json(job.output.root, root)
     write_text(job.output.page, page)

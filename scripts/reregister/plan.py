@@ -110,10 +110,11 @@ class Plan(RunFiles):
             }
             experiments[name] = {key: setup[key] for key in ("title", "section", "dataset")} | {"methods": methods}
         said = {key: entry[key] for key in ("title", "authors", "reference", "summary", "exhibits", "choices")}
-        apart = ("run", "scale", "data", "accept_terms", "split")
+        apart = ("run", "scale", "data", "accept_terms", "split", "report")
         return said | {
             "paper": paper,
             "scale": self.settings.scale,
+            "strict": self.settings.config["report"]["strict"],
             "settings": {key: value for key, value in overrides.items() if key not in apart},
             "experiments": experiments,
             "datasets": {name: {k: self.settings.datasets[name][k] for k in about} for name in self.datasets(paper)},

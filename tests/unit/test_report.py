@@ -13,8 +13,8 @@ import pytest
 import yaml
 from jinja2 import UndefinedError
 
-from reregister.provenance.files import canonical_json, write_json, write_text
-from reregister.provenance.receipt import store
+from reregister.provenance.files import canonical_json, sha256_file, write_json, write_text
+from reregister.provenance.receipt import recipe_id, store
 from reregister.report import exhibits, pages, record
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -28,6 +28,7 @@ title: A title
 authors: B. D. de Vos
 reference: DLMIA 2017
 summary: What it says.
+strict: false
 settings: {}
 datasets: {mnist: {title: MNIST digits, licence: CC, citation: LeCun}}
 experiments:
@@ -55,16 +56,20 @@ ENVIRONMENT = {
     "torch": {"version": "2.13", "threads": 1, "device": "cpu", "cuda": None, "cudnn": None},
 }
 IDENTITY = hashlib.sha256(canonical_json(ENVIRONMENT).encode()).hexdigest()
+SOURCE = "print('</script>')\n"
+CODE = hashlib.sha256(SOURCE.encode()).hexdigest()
 PANELS = {"stamp": "synthetic stand-in", "items": [{"method": "dirnet_bl", "label": "</script><b>"}]}
 EVIL = "<script>alert(\"x\")</script> & 'quoted'"
 
 
 def receipt(rule: str, start: int = 0, **changes: Any) -> dict[str, Any]:
     """A receipt with what pages read; changes of `params` and `wildcards` go into the recipe, `run` is merged."""
-    params, wildcards, run = (changes.pop(key, {}) for key in ("params", "wildcards", "run"))
+    params, wildcards, run, inputs = (changes.pop(key, {}) for key in ("params", "wildcards", "run", "inputs"))
+    recipe = {"rule": rule, "wildcards": wildcards, "params": params, "inputs": inputs}
     made = {
-        "recipe": {"rule": rule, "wildcards": wildcards, "params": params},
-        "recipe_id": rule[:1] * 64,
+        "recipe": recipe,
+        "recipe_id": recipe_id(recipe),
+        "code": {},
         "environment": IDENTITY,
         "outputs": {},
         "git": {"commit": "c" * 40, "dirty": None, "untracked": []},
@@ -91,18 +96,24 @@ def training(part: str, seed: str) -> dict[str, Any]:
     return receipt("train_model", 5, params={**params, "determinism": "warn"}, wildcards=wildcards)
 
 
-def making(rule: str, start: int, *files: str) -> dict[str, Any]:
-    return receipt(rule, start, outputs={file: {"sha256": "a" * 64, "bytes": 1} for file in files})
+def making(rule: str, start: int, folder: Path, *files: str, **changes: Any) -> dict[str, Any]:
+    """A job that made files of a run folder; of one that is not there a hash is made up."""
+    sums = {file: sha256_file(folder / file) if (folder / file).exists() else "a" * 64 for file in files}
+    return receipt(rule, start, outputs={file: {"sha256": s, "bytes": 1} for file, s in sums.items()}, **changes)
 
 
 def fetched(dataset: str, mode: str, accepted: bool = False) -> dict[str, Any]:
-    return receipt("fetch_dataset", 1, params={"mode": mode, "accepted": accepted}, wildcards={"dataset": dataset})
+    names = {"params": {"mode": mode, "accepted": accepted}, "wildcards": {"dataset": dataset}}
+    outputs = {f"data/{dataset}/source.csv": {"sha256": "5" * 64, "bytes": 1}}
+    return receipt("fetch_dataset", 1, inputs={f"data/{dataset}/x.gz": "a" * 64}, outputs=outputs, **names)
 
 
 def paired(experiment: str) -> dict[str, Any]:
     pairs = {"seed": 1, "validation": {"name": "random_within_group", "per_group": 16}, "test": {"name": "one"}}
     params = {"split": {"name": "last_of_train", "fraction": "1/6"}, "pairs": pairs}
-    return receipt("pair_images", 2, params=params, wildcards={"experiment": experiment})
+    outputs = {f"dirnet/pairs/{experiment}.csv": {"sha256": "4" * 64, "bytes": 1}}
+    made = {"inputs": {"data/mnist/source.csv": "5" * 64}, "outputs": outputs}
+    return receipt("pair_images", 2, params=params, wildcards={"experiment": experiment}, **made)
 
 
 class Page(HTMLParser):
@@ -150,15 +161,24 @@ class Run:
         self.table = self.folder / "dirnet" / "tables" / "tab1.csv"
         write_text(self.table, "method,group,cases,ncc,ncc_low,ncc_high\nA & B,007,60000,0.123456,0.1,0.2\n")
         store(self.folder, "environment", canonical_json(ENVIRONMENT).encode(), ".json")
+        store(self.folder, "code", SOURCE.encode(), ".py")
         self.receipts = {
             "receipts/data/fetch_dataset/mnist.json": fetched("mnist", "standin"),
             "receipts/dirnet/pair_images/mnist.json": paired("mnist"),
             "receipts/dirnet/train_model/mnist/dirnet_bl_0_seed0.json": training("0", "0"),
-            "receipts/dirnet/plot_figure/fig2.json": making("plot_figure", 8, "dirnet/figures/fig2.svg"),
-            "receipts/dirnet/plot_gallery/figS4_pairs.json": making(
-                "plot_gallery", 8, "dirnet/figures/figS4_pairs.png", "dirnet/figures/figS4_pairs.svg"
+            "receipts/dirnet/plot_figure/fig2.json": making(
+                "plot_figure",
+                8,
+                self.folder,
+                "dirnet/figures/fig2.svg",
+                "dirnet/figures/fig2.csv",
+                inputs={"dirnet/pairs/mnist.csv": "4" * 64},
+                code={"scripts/plot_figure.py": CODE},
             ),
-            "receipts/dirnet/make_table/tab1.json": making("make_table", 9, "dirnet/tables/tab1.csv"),
+            "receipts/dirnet/plot_gallery/figS4_pairs.json": making(
+                "plot_gallery", 8, self.folder, "dirnet/figures/figS4_pairs.png", "dirnet/figures/figS4_pairs.svg"
+            ),
+            "receipts/dirnet/make_table/tab1.json": making("make_table", 9, self.folder, "dirnet/tables/tab1.csv"),
         }
         self.context: dict[str, Any] = yaml.safe_load(CONTEXT)
 
@@ -177,7 +197,14 @@ class Run:
 def index(run: Run) -> str:
     summary = run.page().summary
     root = {"root": "r" * 64, "papers": {"dirnet": "d" * 64}}
-    context = {"papers": [summary], "run": "smoke", "scale": "smoke", "root": root, "data": summary["data"]}
+    context = {
+        "known": summary.pop("known"),
+        "papers": [summary],
+        "run": "smoke",
+        "scale": "smoke",
+        "root": root,
+        "data": summary["data"],
+    }
     return pages.render(TEMPLATES, "index.html.j2", **context)
 
 
@@ -197,6 +224,10 @@ def test_pages_are_whole_and_name_each_place_once(run: Run) -> None:
         ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
         assert len(ids) == len(set(ids))
         assert not re.search("{{|{%", html)
+
+
+# Within the page, to another page, to code that the run keeps, or what stands in the page.
+LINKS = r"|#\S+|[a-z]+\.html(#[a-z]+)?|\.\./receipts/store/code/[0-9a-f]{64}\.py|data:image/svg\+xml;base64,\S+"
 
 
 def sources(policy: str) -> dict[str, list[str]]:
@@ -222,7 +253,7 @@ def test_nothing_in_a_page_is_fetched_and_only_our_own_script_runs(run: Run) -> 
             assert not [name for name in attributes if name.startswith("on") or name == "style"]
             for name in ("src", "href", "srcset", "action", "data", "poster"):
                 value = attributes.get(name) or ""
-                assert re.fullmatch(r"|#\S+|[a-z]+\.html(#[a-z]+)?|data:image/svg\+xml;base64,\S+", value), (tag, name)
+                assert re.fullmatch(LINKS, value), (tag, name)
 
 
 def test_styles_and_scripts_load_nothing_and_end_where_they_end() -> None:
@@ -269,7 +300,7 @@ def test_text_is_escaped_wherever_it_comes_from(run: Run) -> None:
 def test_data_in_a_page_come_out_as_they_went_in(run: Run) -> None:
     html = run.page().html
     data = re.findall(r'<script type="application/json" class="(\w+)"[^>]*>(.*?)</script>', html, re.S)
-    assert [kind for kind, _ in data] == ["csv", "panels", "csv", "csv"]
+    assert [kind for kind, _ in data] == ["csv", "panels", "csv", "csv", "known"]
     values = [json.loads(text) for _, text in data]
     assert values[0] == (run.figures / "fig2.csv").read_text(encoding="utf-8")
     assert values[1] == PANELS
@@ -300,7 +331,9 @@ def test_a_page_says_what_was_run(run: Run) -> None:
         f"x.gz {'a' * 64}",
         "Split last_of_train, fraction 1/6. Validation pairs random_within_group, per group 16. Test pairs one.",
         "1 network, seed 0. Model: dirnet. Schedule: batch 32. Optimiser: lr 0.001. Loss: ncc 1.0. Determinism: warn. a note",
-        f"made by plot_figure in 2 s; recipe {'p' * 64}",
+        "plot_figure",
+        "reregister rebuild dirnet/fig2 --config run=smoke scale=smoke 'data={mnist: standin}'",
+        "3 verified",
         "rerun in part 1 of the paper's 2 experiments; not attempted: scd",
         "The experiment scd is not part of this run.",
         "nothing: no undeclared file, code or connection",
@@ -393,7 +426,8 @@ def test_stand_ins_are_called_so_and_nothing_else_is(tmp_path: Path, origin: str
     assert ("they are no reproduction of the paper's numbers" in html) == part
     assert html.count('class="notice"') == notices + part
     assert html.count("Made from a synthetic stand-in, smoke scale.") == 3 * notices
-    assert html.count('class="badge warn"') == notices
+    # At the head, and at the end of each exhibit's chain.
+    assert html.count('class="badge warn"') == 4 * notices
 
 
 def test_only_exhibits_of_the_stand_in_are_called_so(run: Run) -> None:

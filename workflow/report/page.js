@@ -114,6 +114,62 @@ document.querySelectorAll(".command pre").forEach((command) => {
   command.after(place);
 });
 
+/** Click to copy a hash: the whole of it, of which its first digits are shown. */
+document.querySelectorAll("code.hash").forEach((code) => {
+  const button = make("button", { type: "button", class: "hash", "aria-label": `Copy the hash ${code.textContent}`, title: code.dataset.hash }, code.textContent);
+  button.addEventListener("click", async () => {
+    button.classList.toggle("copied", await copyText(code.dataset.hash));
+    button.focus();
+  });
+  code.replaceWith(button);
+});
+
+/** The text of a file of code below its name; without this script the name leads to the file that the run keeps. */
+const snapshots = document.getElementById("code");
+const texts = snapshots ? JSON.parse(snapshots.textContent) : {};
+document.querySelectorAll("a[data-code]").forEach((link) => {
+  if (!(link.dataset.code in texts)) return;
+  link.setAttribute("role", "button");
+  link.setAttribute("aria-expanded", "false");
+  link.addEventListener("click", (event) => {
+    event.preventDefault();
+    const open = link.getAttribute("aria-expanded") === "true";
+    if (open) link.parentElement.querySelector("pre").remove();
+    else link.parentElement.append(make("pre", { tabindex: "0", role: "region", "aria-label": link.textContent }, texts[link.dataset.code]));
+    link.setAttribute("aria-expanded", String(!open));
+  });
+});
+
+async function sha256Of(file) {
+  const digest = await crypto.subtle.digest("SHA-256", await file.arrayBuffer());
+  return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+document.querySelectorAll(".drop").forEach((zone) => {
+  const known = JSON.parse(zone.querySelector("script.known").textContent);
+  const input = make("input", { type: "file", multiple: "", "aria-label": "Files to be named" });
+  const said = make("ul", { class: "named", role: "status" });
+  const tell = async (files) => {
+    const lines = await Promise.all([...files].map(async (file) => {
+      const name = known[await sha256Of(file)];
+      return make("li", { class: name ? "known" : "unknown" }, `${file.name}: ${name || "unknown or altered"}`);
+    }));
+    said.replaceChildren(...lines);
+  };
+  zone.append(input, said);
+  input.addEventListener("change", () => tell(input.files));
+  zone.addEventListener("dragover", (event) => {
+    event.preventDefault();
+    zone.classList.add("over");
+  });
+  zone.addEventListener("dragleave", () => zone.classList.remove("over"));
+  zone.addEventListener("drop", (event) => {
+    event.preventDefault();
+    zone.classList.remove("over");
+    tell(event.dataTransfer.files);
+  });
+});
+
 // On paper nothing can be opened: records and sheets are printed open.
 let closed = [];
 window.addEventListener("beforeprint", () => {

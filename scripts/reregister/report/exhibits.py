@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reregister.report.record import Receipts, command
+from reregister.report.lineage import code_of, steps_of
+from reregister.report.record import Receipts, command, rebuild_command
 from reregister.report.tables import shown_table
 
 # Names of exhibits begin with what they are and their number: fig2_..., tableS1_...
@@ -23,6 +24,10 @@ class Files:
     numbers: Mapping[str, Path]
     tables: Mapping[str, Path]
     panels: Mapping[str, Path]
+
+    def every(self) -> list[Path]:
+        """All of them."""
+        return [path for group in (self.drawings, self.numbers, self.tables, self.panels) for path in group.values()]
 
 
 def by_name(paths: Iterable[Path]) -> dict[str, Path]:
@@ -49,22 +54,25 @@ def alternative_text(name: str, about: Mapping[str, Any]) -> str:
 def exhibit_of(
     name: str, about: Mapping[str, Any], files: Files, receipts: Receipts, context: Mapping[str, Any], run_folder: Path
 ) -> dict[str, Any]:
-    """One exhibit: what the config says of it, its picture or table, and of its receipt recipe, time and command.
+    """One exhibit: what the config says of it, its picture or table, its chain, code and word, and two commands.
 
-    Raises KeyError where no file or no receipt is its own.
+    word and why: of `verdicts`, by the receipt. Raises KeyError where no file or no receipt is its own.
     """
     main = files.tables[name] if about["kind"] == "table" else files.drawings[name]
     place = main.relative_to(run_folder).as_posix()
-    receipt = _receipt_of(place, receipts)
+    own = _receipt_of(place, receipts)
     target = f"--force results/{run_folder.name}/{place}"
+    told = (run_folder.name, context["scale"], receipts, context["settings"])
     shown: dict[str, Any] = {
         "name": name,
         "label": label_of(name),
         **about,
-        "rule": receipt["recipe"]["rule"],
-        "recipe_id": receipt["recipe_id"],
-        "wall": receipt["run"]["wall_s"],
-        "command": command(target, run_folder.name, context["scale"], receipts, context["settings"]),
+        "receipt": own,
+        "dataset": context["experiments"][about["experiment"]]["dataset"],
+        "steps": steps_of(own, receipts),
+        "code": code_of(own, receipts),
+        "command": command(target, *told),
+        "rebuild": rebuild_command(f"{context['paper']}/{name}", *told),
     }
     if about["kind"] == "table":
         shown["table"] = shown_table(main)
@@ -77,8 +85,8 @@ def exhibit_of(
     return shown
 
 
-def _receipt_of(place: str, receipts: Receipts) -> Mapping[str, Any]:
-    for receipt in receipts.values():
+def _receipt_of(place: str, receipts: Receipts) -> str:
+    for name, receipt in receipts.items():
         if place in receipt["outputs"]:
-            return receipt
+            return name
     raise KeyError(f"no receipt records {place}")

@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from reregister.progress import format_seconds
+from reregister.provenance.files import sha256_file
 from reregister.provenance.receipt import read_receipt
 from reregister.report.environments import environments_of
-from reregister.report.exhibits import Files, exhibit_of
+from reregister.report.exhibits import Files, exhibit_of, label_of
+from reregister.report.lineage import code_texts, known_files
 from reregister.report.origins import data_origin
 from reregister.report.record import (
     baselines,
@@ -24,6 +26,7 @@ from reregister.report.record import (
     trainings,
     work_done,
 )
+from reregister.report.verdicts import counted, refuse, verdict_of
 
 STYLES, SCRIPTS = ("style.css",), ("page.js", "viewer.js")
 
@@ -86,7 +89,10 @@ def paper_page(
     files: Files,
     templates: Sequence[Path],
 ) -> PaperPage:
-    """A paper's page. context: titles, captions, choices and claims that no receipt holds."""
+    """A paper's page. context: titles, captions, choices and claims that no receipt holds, and whether it is to be strict.
+
+    Raises ReregisterError where it is strict and an exhibit is not verified.
+    """
     manifest = manifest_of(run_folder, receipt_files)
     receipts = {path.relative_to(run_folder).as_posix(): read_receipt(path) for path in receipt_files}
     data = [data_origin(source) for source in sources]
@@ -96,8 +102,16 @@ def paper_page(
         | {"synthetic": context["experiments"][about["experiment"]]["dataset"] in synthetic}
         for name, about in context["exhibits"].items()
     ]
+    shown = {path.relative_to(run_folder).as_posix(): sha256_file(path) for path in files.every()}
+    verdicts = {exhibit["name"]: verdict_of(exhibit["receipt"], receipts, shown) for exhibit in exhibits}
+    if context["strict"]:
+        refuse(verdicts, context["paper"])
+    exhibits = [exhibit | verdicts[exhibit["name"]]._asdict() for exhibit in exhibits]
+    named = {name: f"{label_of(name)} of {context['paper']}" for name in context["exhibits"]}
     known = {
         "root": manifest["root"],
+        "words": counted(verdicts),
+        "known": known_files(receipts, manifest, named),
         "data": data,
         "state": state_of(context),
         "findings": findings(receipts),
@@ -115,7 +129,9 @@ def paper_page(
         baselines=baselines(receipts),
         pairings=pairings(receipts),
         commits=sorted({r["git"]["commit"] if r["git"] else "not a git checkout" for r in receipts.values()}),
+        dirty=any((r["git"] or {}).get("dirty") for r in receipts.values()),
         exhibits=exhibits,
+        code=code_texts(receipts, run_folder, [sha256 for exhibit in exhibits for _, sha256 in exhibit["code"]]),
         command=command(context["paper"], run_folder.name, context["scale"], receipts, context["settings"]),
     )
     return PaperPage(page, manifest, _summary(context, known, exhibits))
@@ -127,7 +143,7 @@ def _summary(
     environments = known["environments"]
     return {
         **{key: context[key] for key in ("paper", "title", "authors", "reference", "scale")},
-        **{key: known[key] for key in ("root", "state", "span")},
+        **{key: known[key] for key in ("root", "state", "span", "words", "known")},
         "findings": len(known["findings"]),
         "exhibits": {kind: sum(e["kind"] == kind for e in exhibits) for kind in ("figure", "gallery", "table")},
         "data": [

@@ -137,13 +137,25 @@ def command(target: str, run: str, scale: str, receipts: Receipts, settings: Map
 
     target: name of a paper, or options and a file. settings: other keys that the run was given on its command line.
     """
+    return f"snakemake --cores all {target} --config {_config(run, scale, receipts, settings)}"
+
+
+def rebuild_command(
+    exhibit: str, run: str, scale: str, receipts: Receipts, settings: Mapping[str, Any] | None = None
+) -> str:
+    """The call that runs an exhibit's chain again from the data and compares; exhibit: paper/name."""
+    return f"reregister rebuild {exhibit} --config {_config(run, scale, receipts, settings)}"
+
+
+def _config(run: str, scale: str, receipts: Receipts, settings: Mapping[str, Any] | None) -> str:
+    """The words after --config that give a run's configuration."""
     fetched = [r["recipe"] for r in receipts.values() if r["recipe"]["rule"] == "fetch_dataset"]
     modes = {recipe["wildcards"]["dataset"]: recipe["params"]["mode"] for recipe in fetched}
     data = ", ".join(f"{name}: {'FOLDER' if mode == 'path' else mode}" for name, mode in sorted(modes.items()))
     accepted = sorted(recipe["wildcards"]["dataset"] for recipe in fetched if recipe["params"]["accepted"])
     terms = f" 'accept_terms=[{', '.join(accepted)}]'" if accepted else ""
     others = "".join(f" {_quoted(f'{key}={_yaml(value)}')}" for key, value in sorted((settings or {}).items()))
-    return f"snakemake --cores all {target} --config run={run} scale={scale} 'data={{{data}}}'{terms}{others}"
+    return f"run={run} scale={scale} 'data={{{data}}}'{terms}{others}"
 
 
 def _yaml(value: Any) -> str:
