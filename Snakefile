@@ -27,6 +27,7 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/register.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/provenance.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/benchmark.smk"
 
@@ -35,6 +36,7 @@ localrules:
     papers,
     benchmark,
     fetch_dataset,
+    write_audit,
     build_report,
     build_index,
     write_checksums,

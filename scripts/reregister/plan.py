@@ -81,7 +81,7 @@ class Plan(RunFiles):
             receipts.append(f"{own}/compare_methods/{experiment}.json")
         for kind, step in EXHIBIT_RULES.items():
             receipts += [f"{own}/{step}/{name}.json" for name in self.exhibits(paper, kind)]
-        return receipts
+        return [*receipts, f"{self.folder}/receipts/write_audit.json"]
 
     def _note(self, paper: str, experiment: str, method: str) -> str:
         """What a page says beside a method: of which other its network is, and its note."""

@@ -140,10 +140,14 @@ def gpus(wildcards):
     return 0 if SETTINGS.config["device"] == "cpu" else 1
 
 
+def project_file(*parts):
+    """A file or folder of the project relative to the working folder, so that a moved checkout reruns nothing."""
+    return Path(os.path.relpath(workflow.basedir), *parts)
+
+
 def templates():
-    """Page templates and styles, relative to the working folder, so that a moved checkout reruns nothing."""
-    folder = Path(os.path.relpath(workflow.basedir), "workflow", "report")
-    return sorted(str(path) for path in folder.iterdir() if path.is_file())
+    """Page templates and styles."""
+    return sorted(str(path) for path in project_file("workflow", "report").iterdir() if path.is_file())
 
 
 PLAN = load_plan()

@@ -150,6 +150,14 @@ class Record:
                 found.setdefault(file, []).append(name)
         return found
 
+    @cached_property
+    def sources(self) -> dict[str, tuple[str, ...]]:
+        """Per receipt, the receipts of the jobs whose outputs its job read, in the order of its inputs."""
+        made, found = self.producers, {}
+        for name, receipt in self.receipts.items():
+            found[name] = tuple(dict.fromkeys(made[file] for file in receipt["recipe"]["inputs"] if file in made))
+        return found
+
     def rule(self, name: str) -> str:
         """The rule of a receipt; of one that is gone, what its path says."""
         if name in self.receipts:
@@ -252,7 +260,7 @@ def chain(record: Record, receipt: str) -> list[str]:
     order: list[str] = []
     seen = {receipt}
     # Depth first without recursion: a job is put down when all that it rests on has been.
-    stack = [(receipt, iter(sources_of(record, receipt)))]
+    stack = [(receipt, iter(record.sources[receipt]))]
     while stack:
         name, sources = stack[-1]
         following = next((source for source in sources if source not in seen), None)
@@ -261,14 +269,8 @@ def chain(record: Record, receipt: str) -> list[str]:
             stack.pop()
         else:
             seen.add(following)
-            stack.append((following, iter(sources_of(record, following))))
+            stack.append((following, iter(record.sources[following])))
     return order[::-1]
-
-
-def sources_of(record: Record, name: str) -> list[str]:
-    """Receipts of the jobs whose outputs a job read, in the order of its inputs."""
-    files = record.receipts[name]["recipe"]["inputs"]
-    return list(dict.fromkeys(record.producers[file] for file in files if file in record.producers))
 
 
 @dataclass(frozen=True)
@@ -663,14 +665,14 @@ class _Auditor:
         dirty: list[str] = []
         untracked: set[str] = set()
         for name, receipt in self.record.receipts.items():
-            rule, found = self.record.rule(name), self._below([name])
+            rule = self.record.rule(name)
             for key in ("undeclared_reads", "undeclared_writes", "undeclared_code"):
                 kind = key.replace("_", " ")
                 for file in receipt[key]:
-                    self._add(kind, str(file), rule, f"{name} tells of it.", found)
+                    self._add(kind, str(file), rule, f"{name} tells of it.", self._below([name]))
             if receipt["network"] and not _is_download(receipt):
                 what = f"The job connected to {_list(map(str, receipt['network']))}."
-                self._add("network", name, rule, what, found)
+                self._add("network", name, rule, what, self._below([name]))
             git = receipt.get("git") or {}
             dirty += [name] if git.get("dirty") else []
             untracked.update(map(str, git.get("untracked") or ()))
