@@ -83,6 +83,11 @@ class Plan(RunFiles):
             receipts += [f"{own}/{step}/{name}.json" for name in self.exhibits(paper, kind)]
         return [*receipts, f"{self.folder}/receipts/write_audit.json"]
 
+    def credits(self, paper: str | None = None) -> dict[str, dict[str, str]]:
+        """Title, licence and citation of the datasets of one paper, or of all papers."""
+        about = ("title", "licence", "citation")
+        return {name: {key: self.settings.datasets[name][key] for key in about} for name in self.datasets(paper)}
+
     def _note(self, paper: str, experiment: str, method: str) -> str:
         """What a page says beside a method: of which other its network is, and its note."""
         about, source = self.settings.experiment(paper, experiment)["methods"][method], None
@@ -102,7 +107,7 @@ class Plan(RunFiles):
 
         overrides: what the command line set; the commands on the page say it again, but for lists of ids.
         """
-        entry, about = self.settings.papers[paper], ("title", "licence", "citation")
+        entry = self.settings.papers[paper]
         experiments = {}
         for name, setup in entry["experiments"].items():
             methods = {
@@ -117,6 +122,6 @@ class Plan(RunFiles):
             "strict": self.settings.config["report"]["strict"],
             "settings": {key: value for key, value in overrides.items() if key not in apart},
             "experiments": experiments,
-            "datasets": {name: {k: self.settings.datasets[name][k] for k in about} for name in self.datasets(paper)},
+            "datasets": self.credits(paper),
             "claims": self.settings.claims[paper],
         }

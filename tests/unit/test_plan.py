@@ -146,6 +146,15 @@ def test_an_exhibit_is_told_its_methods_in_their_order() -> None:
     assert made.exhibit_params("dirnet", "tableS2_mnist_gain_by_digit")["methods"] == [["dirnet_bl", "DIRNet"]]
 
 
+def test_the_datasets_of_a_run_are_credited_those_of_one_paper_or_all() -> None:
+    made = plan()
+    assert set(made.credits("dirnet")) == {"mnist", "scd"}
+    everything = made.credits()
+    assert set(everything) == set(made.datasets()) > {"mnist", "scd"}
+    assert set(everything["scd"]) == {"title", "licence", "citation"}
+    assert everything["scd"]["licence"] == "CC0 1.0"
+
+
 def test_a_folder_is_claimed_once_and_refused_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     mine = plan(run="mine")
