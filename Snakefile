@@ -29,17 +29,20 @@ include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/provenance.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/provenance.smk"
 include: "workflow/rules/benchmark.smk"
 
 
 localrules:
     papers,
     benchmark,
+    crate,
     fetch_dataset,
     write_audit,
     build_report,
     build_index,
     write_checksums,
+    write_crate,
 
 
 rule papers:
@@ -63,6 +66,11 @@ for paper in SETTINGS.papers:
 rule benchmark:
     input:
         "<results>/benchmark/speed.csv",
+
+
+rule crate:
+    input:
+        "<results>/ro-crate-metadata.json",
 
 
 onstart:

@@ -140,19 +140,25 @@ def gpus(wildcards):
     return 0 if SETTINGS.config["device"] == "cpu" else 1
 
 
-def project_file(*parts):
-    """A file or folder of the project relative to the working folder, so that a moved checkout reruns nothing."""
-    return Path(os.path.relpath(workflow.basedir), *parts)
+def project_file(name):
+    """A file of the project, relative to the working folder, so that a moved checkout reruns nothing."""
+    return str(Path(os.path.relpath(workflow.basedir), name))
 
 
 def templates():
     """Page templates and styles."""
-    return sorted(str(path) for path in project_file("workflow", "report").iterdir() if path.is_file())
+    folder = Path(project_file("workflow/report"))
+    return sorted(str(path) for path in folder.iterdir() if path.is_file())
 
 
 PLAN = load_plan()
 SETTINGS = PLAN.settings
 CONSOLE = Console(workflow)
+# The Snakefile and what it includes, relative to the project.
+WORKFLOW_FILES = [
+    "Snakefile",
+    *(f"workflow/rules/{path.name}" for path in sorted(Path(workflow.basedir, "workflow", "rules").glob("*.smk"))),
+]
 
 
 wildcard_constraints:
