@@ -1,6 +1,5 @@
 """A smoke run of all papers: complete, recorded, the same from nothing, and left alone by a second call."""
 
-import fnmatch
 import hashlib
 import json
 import subprocess
@@ -10,6 +9,7 @@ import pytest
 
 from reregister.config import read_yaml
 from reregister.provenance.receipt import recipe_id
+from reregister.provenance.varying import TIMES, matches, may_vary
 
 from .conftest import PROJECT, TWINS, Workflow
 
@@ -18,20 +18,7 @@ TIMED = sorted(
     name
     for path in (PROJECT / "config" / "papers").glob("*.yaml")
     for name, exhibit in read_yaml(path)["exhibits"].items()
-    if {"timing", "steps"} & set(exhibit["reads"])
-)
-# What may differ between two runs from nothing: times and the exhibits made of them, records, logs, pages.
-MAY_VARY = (
-    "*.timing.csv",
-    "*/steps/*.csv",
-    *(f"*/tables/{name}.csv" for name in TIMED),
-    *(f"*/figures/{name}.*" for name in TIMED),
-    "receipts/*",
-    "*/logs/*",
-    "logs/*",
-    "*/benchmarks/*",
-    "report/*",
-    "SHA256SUMS",
+    if set(TIMES) & set(exhibit["reads"])
 )
 
 
@@ -42,7 +29,7 @@ def hashes(run: Path) -> dict[str, str]:
     return {
         name: hashlib.sha256(path.read_bytes()).hexdigest()
         for name, path in named.items()
-        if not any(fnmatch.fnmatch(name, pattern) for pattern in MAY_VARY)
+        if not matches(name, may_vary(TIMED))
     }
 
 
