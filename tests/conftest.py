@@ -53,6 +53,12 @@ class Workflow:
                 counts[words[0]] = int(words[1])
         return counts
 
+    def reregister(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the project's own command in the folder; output and errors apart, whatever the status."""
+        environment = {**os.environ, "PYTHONPATH": str(self.project / "scripts")}
+        command = [sys.executable, "-m", "reregister.cli", *arguments]
+        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
+
 
 def copy_project(target: Path) -> Path:
     """A copy of the project's own files that a test may edit, times kept."""

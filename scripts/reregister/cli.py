@@ -49,6 +49,15 @@ def register_images(options: argparse.Namespace) -> int:
     return 0
 
 
+def tell_stale(options: argparse.Namespace) -> int:
+    """Say what of a run is stale; 1 where something is. Raises ReregisterError as `find_stale`."""
+    from reregister.provenance.stale import find_stale, report
+
+    found = find_stale(options.targets, options.config)
+    print("\n".join(report(found)))
+    return 1 if found.origins else 0
+
+
 def _newest_run() -> Path:
     runs = sorted(Path("results").glob("*/run.json"), key=lambda path: path.stat().st_mtime)
     return runs[-1].parent if runs else Path("results", "demo")
@@ -96,6 +105,31 @@ def _add_register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     register.set_defaults(command=register_images)
 
 
+def _add_config(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--config", nargs="+", default=[], metavar="KEY=VALUE", help="the same words as after snakemake --config"
+    )
+    # 1 is an answer of these commands, so an error is another number.
+    command.set_defaults(failure=2)
+
+
+def _add_stale(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    stale = commands.add_parser(
+        "stale",
+        help="say which results of a run the present configuration and code would make anew, and why",
+        description="Compare the receipts of a run with the plan that the present configuration and code give. Exit "
+        "status: 0 where nothing is stale, 1 where something is, 2 where that cannot be said.",
+    )
+    stale.add_argument(
+        "targets",
+        nargs="*",
+        metavar="TARGET",
+        help="papers or files, as for snakemake (default: the papers that were run)",
+    )
+    _add_config(stale)
+    stale.set_defaults(command=tell_stale)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Entry point of the command; returns the exit status."""
     parser = argparse.ArgumentParser(prog="reregister", description="Look at and work with runs of reregister.")
@@ -109,12 +143,13 @@ def main(arguments: list[str] | None = None) -> int:
     )
     progress.set_defaults(command=lambda options: show_progress(options.run_folder or _newest_run(), options.watch))
     _add_register(commands)
+    _add_stale(commands)
     options = parser.parse_args(arguments)
     try:
         status: int = options.command(options)
     except ReregisterError as error:
         print(f"reregister: {error}", file=sys.stderr)
-        return 1
+        return int(getattr(options, "failure", 1))
     return status
 
 
