@@ -58,6 +58,16 @@ def tell_stale(options: argparse.Namespace) -> int:
     return 1 if found.origins else 0
 
 
+def tell_rebuilt(options: argparse.Namespace) -> int:
+    """Make an exhibit again and say how alike it is; 1 where that confirms nothing. Raises ReregisterError as `rebuild`."""
+    from reregister.rebuild.exhibit import CONFIRMED, rebuild, report
+
+    tolerance = {key: value for key in ("rtol", "atol") if (value := getattr(options, key)) is not None}
+    found = rebuild(options.exhibit, options.config, options.cores, keep=options.keep, **tolerance)
+    print("\n".join(report(found, **tolerance)))
+    return 0 if found.word in CONFIRMED else 1
+
+
 def _newest_run() -> Path:
     runs = sorted(Path("results").glob("*/run.json"), key=lambda path: path.stat().st_mtime)
     return runs[-1].parent if runs else Path("results", "demo")
@@ -130,6 +140,23 @@ def _add_stale(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     stale.set_defaults(command=tell_stale)
 
 
+def _add_rebuild(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    rebuild = commands.add_parser(
+        "rebuild",
+        help="make one exhibit again from the data, and compare job by job",
+        description="Run the jobs that one exhibit needs in results/<run>.rebuild and compare them with the run: "
+        "bit-identical, numerically equal, statistically equivalent, undecided or different. Exit status: 0 for the "
+        "first three, 1 for the others, 2 where it could not be made.",
+    )
+    rebuild.add_argument("exhibit", metavar="EXHIBIT", help="its name, such as fig2_examples_7, or PAPER/NAME")
+    rebuild.add_argument("--cores", default="all", metavar="N", help="as for snakemake (default: all)")
+    rebuild.add_argument("--rtol", type=float, help="numbers are equal up to this part of their value (default: 1e-5)")
+    rebuild.add_argument("--atol", type=float, help="and up to this difference (default: 1e-6)")
+    rebuild.add_argument("--keep", action="store_true", help="keep the rebuild where it is bit-identical, too")
+    _add_config(rebuild)
+    rebuild.set_defaults(command=tell_rebuilt)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Entry point of the command; returns the exit status."""
     parser = argparse.ArgumentParser(prog="reregister", description="Look at and work with runs of reregister.")
@@ -144,6 +171,7 @@ def main(arguments: list[str] | None = None) -> int:
     progress.set_defaults(command=lambda options: show_progress(options.run_folder or _newest_run(), options.watch))
     _add_register(commands)
     _add_stale(commands)
+    _add_rebuild(commands)
     options = parser.parse_args(arguments)
     try:
         status: int = options.command(options)

@@ -110,6 +110,11 @@ def test_plotting_and_pages_need_no_torch(module: str) -> None:
     assert not in_packages(everything(module), "models", "training", "metrics", "transforms", "baselines", "losses")
 
 
+@pytest.mark.parametrize("module", under("rebuild"))
+def test_comparing_a_rebuild_loads_no_torch(module: str) -> None:
+    assert not {"torch", "monai"} & third_party(module)
+
+
 def test_field_conversion_needs_no_torch() -> None:
     assert third_party("reregister.transforms.fields") <= {"numpy", "SimpleITK"}
 
