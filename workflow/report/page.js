@@ -124,6 +124,16 @@ document.querySelectorAll("code.hash").forEach((code) => {
   code.replaceWith(button);
 });
 
+/** A click on a figure opens its record; for the keyboard there is the record's own heading. */
+document.querySelectorAll(".exhibit .plate img").forEach((image) => {
+  const record = image.closest(".exhibit").querySelector("details.record");
+  image.classList.add("leads");
+  image.addEventListener("click", () => {
+    record.open = true;
+    record.scrollIntoView();
+  });
+});
+
 /** The text of a file of code below its name; without this script the name leads to the file that the run keeps. */
 const snapshots = document.getElementById("code");
 const texts = snapshots ? JSON.parse(snapshots.textContent) : {};
