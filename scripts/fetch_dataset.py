@@ -10,7 +10,7 @@ def main(job: Job) -> None:
     from reregister.data.archive import Archive
     from reregister.data.download import fetch
     from reregister.data.source import Member, write_source
-    from reregister.data.sources import check_local, origin_of, require_terms
+    from reregister.data.sources import check_local, origin_of, other_sum, require_terms
     from reregister.data.unpacked import subset_name
 
     dataset, mode, location = job.wildcards["dataset"], job.params.mode, job.location
@@ -33,8 +33,8 @@ def main(job: Job) -> None:
             # been written anew, such as a table with other line ends.
             found = check_local(path, files[name] if mode == "path" and whole else {"name": name})
             file = files.get(name, {}) if mode == "path" else {}
-            if file.get("sha256") not in (None, found.sha256):
-                print(f"{name} has sha256 {found.sha256}; that of the original is {file['sha256']}")
+            if wrong := other_sum(path, found.sha256, file):
+                print(f"{name} {wrong}")
                 file = {}
             members.append(Member(name, found.bytes, found.sha256, subset or origin_of(file, mode)))
     write_source(job.output.source, members)

@@ -17,15 +17,13 @@ Papers = Mapping[str, Any]
 def select(papers: Papers, only: Mapping[str, Mapping[str, Sequence[str]]], place: str) -> dict[str, Any]:
     """The papers' configurations with the experiments and methods alone that `only` names.
 
-    only: paper, then experiment, then methods (none listed: all of them). A paper that it does not name stays whole. The
-    row before registration is always kept. Methods that take their weights from one that is left out go with it,
-    experiments that have nothing but the row before registration too, and so do exhibits with fewer methods than `least`.
-    place: how an error calls where `only` was set. Raises ReregisterError for an unknown paper, experiment or method, and
-    where nothing is left of a paper.
+    only: paper, then experiment, then methods (none listed: all of them). A paper that it does not name stays whole, but
+    for experiments on request, which run where it names them alone. The row before registration is always kept. Methods
+    that take their weights from one that is left out go with it, experiments that have nothing but the row before
+    registration too, and so do exhibits with fewer methods than `least`. place: how an error calls where `only` was set.
+    Raises ReregisterError for an unknown paper, experiment or method, and where nothing is left of a paper.
     """
-    if not only:
-        return dict(papers)
-    kept = dict(papers)
+    kept = {name: _unasked(paper) for name, paper in papers.items()}
     for name, experiments in only.items():
         check_known(name, papers, ["only"], place)
         paper = papers[name]
@@ -47,6 +45,12 @@ def select(papers: Papers, only: Mapping[str, Mapping[str, Sequence[str]]], plac
                 "with a network that takes the weights of another that one, too"
             )
     return left
+
+
+def _unasked(paper: Mapping[str, Any]) -> dict[str, Any]:
+    """What runs of a paper that `only` does not name."""
+    experiments = {key: setup for key, setup in paper["experiments"].items() if not setup["on_request"]}
+    return {**paper, "experiments": experiments}
 
 
 def check_sources(papers: Papers, places: Mapping[str, tuple[str, Mapping[str, Any], str]]) -> None:

@@ -210,6 +210,12 @@ def test_schedules_of_one_length_need_no_further_panel(inputs: Inputs) -> None:
     plt.close(figure)
 
 
+def test_another_loss_is_called_by_its_own_name(inputs: Inputs) -> None:
+    figure, _ = drawn(exhibit("losses_by_method", options={"loss": "(MSE)"}), inputs)
+    assert figure.axes[0].get_ylabel() == "validation loss (MSE)"
+    plt.close(figure)
+
+
 def test_without_validation_pairs_the_axis_speaks_of_training(inputs: Inputs, tmp_path: Path) -> None:
     write_frame(tmp_path / "h.csv", histories().assign(validation_loss=np.nan))
     figure, curves = drawn(exhibit("losses_by_method"), {"histories": [tmp_path / "h.csv"]})

@@ -170,9 +170,13 @@ def cache(tmp_path: Path) -> Path:
 
 
 def entry(
-    *urls: str, sha256: str | None = SUM, size: int | None = len(DATA), name: str = "images.gz"
+    *urls: str,
+    sha256: str | None = SUM,
+    size: int | None = len(DATA),
+    name: str = "images.gz",
+    md5: str | None = None,
 ) -> dict[str, Any]:
-    return {"name": name, "urls": list(urls), "bytes": size, "sha256": sha256}
+    return {"name": name, "urls": list(urls), "bytes": size, "sha256": sha256, "md5": md5}
 
 
 def get(file: dict[str, Any], cache: Path, timeout: float = 5.0) -> Any:
@@ -651,6 +655,23 @@ def test_local_file_refused(tmp_path: Path, data: bytes, published: dict[str, An
     assert (tmp_path / "mine.bin").read_bytes() == data
 
 
+MD5 = {"sha256": None, "size": None, "md5": hashlib.md5(DATA, usedforsecurity=False).hexdigest()}
+OTHER = gzip.compress(b"not the file that the sum was taken of", mtime=0)
+
+
+def test_a_published_md5_is_held_to_in_a_local_file(tmp_path: Path) -> None:
+    assert local(tmp_path, DATA, **MD5).sha256 == SUM
+    with pytest.raises(ReregisterError, match=rf"it has md5 [0-9a-f]{{32}} instead of {MD5['md5']}; fetch"):
+        local(tmp_path, OTHER, **MD5)
+
+
+def test_a_published_md5_is_held_to_in_a_download(server: Server, cache: Path) -> None:
+    bad, good = server.url(whole(OTHER)), server.url(whole(DATA))
+    refused(entry(bad, **MD5), cache, f"instead of {MD5['md5']}")
+    assert get(entry(bad, good, **MD5), cache).url == good
+    assert get(entry(**MD5), cache).sha256 == SUM
+
+
 def test_local_file_missing_or_folder(tmp_path: Path) -> None:
     with pytest.raises(ReregisterError, match=r"absent\.gz does not exist; images\.gz is expected"):
         check_local(tmp_path / "absent.gz", entry())
@@ -675,6 +696,7 @@ def test_origin() -> None:
     assert origin_of(entry(sha256=None), "standin") == "synthetic"
     for mode in ("download", "path"):
         assert origin_of(entry(), mode) == "original-verified"
+        assert origin_of(entry(**MD5), mode) == "original-verified"
         assert origin_of(entry(sha256=None), mode) == "original-first-use"
 
 

@@ -138,6 +138,15 @@ def test_members_are_declared_where_they_can_be(tmp_path: Path) -> None:
     assert own.location("mnist") == str(tmp_path)
 
 
+def test_an_experiment_on_request_adds_no_receipt_to_the_rest() -> None:
+    receipts = plan().receipts("reduced_voxelmorph")
+    assert not [name for name in receipts if "slices" in name or "oasis_2d" in name]
+    asked = plan(only={"reduced_voxelmorph": {"slices": []}})
+    assert asked.datasets("reduced_voxelmorph") == ["oasis_2d"]
+    made = {Path(name).stem for name in asked.receipts("reduced_voxelmorph")}
+    assert {"oasis_2d", "slices", "tableS7_slices", "figS4_slices_losses"} <= made
+
+
 def test_an_exhibit_is_told_its_methods_in_their_order() -> None:
     made = plan()
     told = made.exhibit_params("dirnet", "tableS1_mnist_methods")

@@ -86,3 +86,4 @@ def test_the_projects_own_choices_are_the_readers(scale: str) -> None:
         assert datasets["ibsr"]["reading"] == {"mm": 1.5}
         assert datasets["oasis"]["reading"] == {}
         assert datasets["oasis"]["standin"]["settings"] == {"shape": [160, 192, 224], "subjects": 414}
+        assert datasets["oasis_2d"]["standin"]["settings"] == {"shape": [160, 192], "subjects": 414}

@@ -25,6 +25,10 @@ def classical(tool: str) -> dict[str, Any]:
     return method(tool)
 
 
+def plain(methods: dict[str, Any], **about: Any) -> dict[str, Any]:
+    return {"methods": methods, "on_request": False, **about}
+
+
 def exhibit(experiment: str, methods: list[str], least: int = 1) -> dict[str, Any]:
     return {"experiment": experiment, "methods": methods, "least": least, "kind": "table"}
 
@@ -46,10 +50,10 @@ def papers() -> dict[str, Any]:
     return {
         "dirnet": {
             "title": "DIRNet",
-            "experiments": {name: {"dataset": name[:5], "methods": methods} for name, methods in experiments.items()},
+            "experiments": {name: plain(methods, dataset=name[:5]) for name, methods in experiments.items()},
             "exhibits": exhibits,
         },
-        "other": {"experiments": {"scd": {"methods": other}}, "exhibits": {"table": exhibit("scd", ["theirs"])}},
+        "other": {"experiments": {"scd": plain(other)}, "exhibits": {"table": exhibit("scd", ["theirs"])}},
     }
 
 
@@ -84,6 +88,28 @@ def test_no_methods_named_are_all(papers: dict[str, Any]) -> None:
     chosen = select(papers, {"dirnet": {"scd": [], "scd_cycle": []}}, "here")
     assert left(chosen) == {"scd": ["identity", "elastix", "bl", "c1"], "scd_cycle": ["identity", "c1"]}
     assert list(chosen["dirnet"]["exhibits"]) == ["losses", "tests", "table", "cine"]
+
+
+def test_an_experiment_on_request_runs_only_where_it_is_named(papers: dict[str, Any]) -> None:
+    whole = select(papers, {}, "here")
+    slices = {"identity": classical("itk"), "flat": network()}
+    papers["dirnet"]["experiments"]["slices"] = plain(slices) | {"on_request": True}
+    papers["dirnet"]["exhibits"]["flat"] = exhibit("slices", [])
+    assert select(papers, {}, "here") == whole
+    assert select(papers, {"other": {"scd": []}}, "here")["dirnet"] == whole["dirnet"]
+    assert left(select(papers, {"dirnet": {"scd": []}}, "here")) == {"scd": ["identity", "elastix", "bl", "c1"]}
+    chosen = select(papers, {"dirnet": {"slices": []}}, "here")
+    assert left(chosen) == {"slices": ["identity", "flat"]}
+    assert list(chosen["dirnet"]["exhibits"]) == ["flat"]
+    both = select(papers, {"dirnet": {"mnist": [], "slices": ["flat"]}}, "here")
+    assert list(both["dirnet"]["exhibits"]) == ["curves", "flat"]
+
+
+def test_what_takes_the_weights_of_an_experiment_on_request_runs_with_it_alone(papers: dict[str, Any]) -> None:
+    papers["dirnet"]["experiments"]["scd"]["on_request"] = True
+    chosen = select(papers, {}, "here")
+    assert left(chosen) == {"mnist": ["identity", "affine", "bl"]}
+    assert left(chosen, "other") == {"scd": ["identity", "mine"]}
 
 
 def test_networks_go_with_the_one_whose_weights_they_take(papers: dict[str, Any]) -> None:
@@ -153,7 +179,7 @@ def chain(papers: dict[str, Any]) -> dict[str, Any]:
         "int8": method("openvino") | {"settings": {"of": "retrained", "precision": "int8", "calibration": 2}},
     }
     sweep = {"identity": method("itk"), "half": method("network") | {"compress": {"of": far, "prune": {"ratio": 0.5}}}}
-    experiments = {"main": {"methods": main}, "sweep": {"methods": sweep}}
+    experiments = {"main": plain(main), "sweep": plain(sweep)}
     return {"small": {"experiments": experiments, "exhibits": {"table": exhibit("main", ["trained", "int8"], 2)}}}
 
 

@@ -114,6 +114,22 @@ def test_every_paper_is_valid_at_every_scale(paper: str, scale: str) -> None:
     assert {claim["id"] for claim in settings.claims[paper]["claims"]}
 
 
+@pytest.mark.parametrize("scale", SCALES)
+def test_slices_are_planned_on_request(scale: str) -> None:
+    assert "slices" not in make(scale=scale).papers["reduced_voxelmorph"]["experiments"]
+    settings = make(scale=scale, only={"reduced_voxelmorph": {"slices": []}})
+    paper = settings.papers["reduced_voxelmorph"]
+    assert list(paper["experiments"]) == ["slices"]
+    assert {about["experiment"] for about in paper["exhibits"].values()} == {"slices"}
+    networks = settings.trained("reduced_voxelmorph", "slices")
+    assert networks == ["default", "maxpool", "reduced", "both"]
+    for name in networks:
+        training, model = (ask("reduced_voxelmorph", "slices", name) for ask in (settings.training, settings.model))
+        assert training["iterations"] % training["validate_every"] == 0
+        assert model["params"]["permutation"] == name
+        assert vars(build_model(model["name"], model["params"]))["ndim"] == 2
+
+
 def test_a_larger_scale_is_more_work() -> None:
     smoke, demo, full = (make(scale=scale).experiment("dirnet", "mnist") for scale in SCALES)
     iterations = [setup["training"]["iterations"] for setup in (smoke, demo, full)]

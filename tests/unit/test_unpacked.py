@@ -121,6 +121,18 @@ def test_real_cases(samples: Path) -> None:
             ["OASIS_OAS1_0001_MR1/norm.nii.gz", "OASIS_OAS1_0001_MR1/slice_norm.nii.gz", "seg4_labels.txt"],
             "subset 2/414",
         ),
+        (
+            "oasis_2d",
+            [
+                "subjects.txt",
+                "seg24_labels.txt",
+                "OASIS_OAS1_0001_MR1/slice_norm.nii.gz",
+                "OASIS_OAS1_0001_MR1/slice_orig.nii.gz",
+                "deep/er/OASIS_OAS1_0457_MR1/slice_seg24.nii.gz",
+            ],
+            ["OASIS_OAS1_0001_MR1/aligned_norm.nii.gz", "OASIS_OAS1_0001_MR1/slice_seg4.nii.gz", "seg35_labels.txt"],
+            "subset 2/414",
+        ),
     ],
 )
 def test_a_part_of_the_heads(folder: Path, dataset: str, own: list[str], others: list[str], subset: str) -> None:

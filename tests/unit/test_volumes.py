@@ -44,6 +44,14 @@ def test_axes_as_stored():
     np.testing.assert_array_equal(volume.values, VALUES)
 
 
+@pytest.mark.parametrize("stored", [VALUES[:, :, 0], VALUES[:, :, :1], VALUES[:, :, :1, np.newaxis]])
+def test_a_slice_may_have_two_axes(stored):
+    volume = read_volume(nifti(stored), "a.nii", canonical=False, flat=True)
+    np.testing.assert_array_equal(volume.values, VALUES[:, :, :1])
+    np.testing.assert_allclose(volume.affine, np.diag([-1.0, -1, 1, 1]) @ AFFINE)
+    assert volume.axes == "LAI"
+
+
 def test_world_is_that_of_simpleitk(tmp_path):
     oblique = AFFINE.copy()
     oblique[:3, :3] = np.array([[0.96, -0.28, 0], [0.28, 0.96, 0], [0, 0, 1]]) @ AFFINE[:3, :3]

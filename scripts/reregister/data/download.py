@@ -34,7 +34,7 @@ def fetch(
 ) -> Fetched:
     """A dataset file from the cache, or from the first of its mirrors that gives it.
 
-    file: `name`, `urls` (mirrors in order), `bytes` and `sha256` (None where none is published).
+    file: `name`, `urls` (mirrors in order), `bytes`, `sha256` and `md5` (None where none is published).
     cache: the file comes to lie at sha256/<first two digits>/<sha256>/<name> below it. Without a published sha256 the
         sum found first is pinned in first_use/<dataset>/<name>.json, and every later copy is held to it.
     timeout: seconds to connect, and seconds without data.
@@ -87,7 +87,8 @@ def _from_mirrors(
         for url in file["urls"]:
             report(f"{dataset}: fetching {file['name']} from {url}")
             try:
-                Transfer(url, part, file.get("bytes"), bool(file.get("sha256")), timeout, report).run()
+                guarded = bool(file.get("sha256") or file.get("md5"))
+                Transfer(url, part, file.get("bytes"), guarded, timeout, report).run()
                 size, sha256 = verify(part, file, file.get("sha256"))
                 _compare_with_pin(pin, sha256)
             except MirrorFailed as error:

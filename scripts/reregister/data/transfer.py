@@ -36,7 +36,7 @@ class _Dropped(MirrorFailed):
 class Transfer:
     """The state between two tries at one address.
 
-    part: file that grows. expected: published bytes or None. guarded: whether a published sha256 would show a file that
+    part: file that grows. expected: published bytes or None. guarded: whether a published sum would show a file that
     changed between two tries. timeout: seconds to connect, and seconds without data. report: takes lines of progress.
     """
 

@@ -41,11 +41,12 @@ class Volume:
         return "".join(nib.aff2axcodes(_RAS_TO_LPS @ self.affine))
 
 
-def read_volume(content: bytes, name: str, canonical: bool = True) -> Volume:
+def read_volume(content: bytes, name: str, canonical: bool = True, flat: bool = False) -> Volume:
     """Decode a NIfTI-1 file, gzipped or not.
 
     content: its bytes. name: for messages. canonical: turn the axes to the nearest of right, anterior, superior; else
-    they stay as stored. Trailing axes of length 1 are squeezed.
+    they stay as stored. flat: whether a slice of two axes is taken, too, as (X, Y, 1). Trailing axes of length 1 are
+    squeezed.
     Raises ReregisterError for bytes that are cut, damaged or no NIfTI, other than three axes, spacing that is missing,
     zero, negative or unlike that of the affine, and values that are NaN or infinite.
     """
@@ -55,6 +56,8 @@ def read_volume(content: bytes, name: str, canonical: bool = True) -> Volume:
         image = nib.Nifti1Image.from_stream(BytesIO(plain))
         while len(image.shape) > 3 and image.shape[-1] == 1:
             image = image.slicer[..., 0]
+        if flat and len(image.shape) == 2:
+            image = nib.Nifti1Image(np.asarray(image.dataobj)[..., np.newaxis], image.affine, image.header)
         if len(image.shape) != 3:
             raise ReregisterError(f"{name} has shape {tuple(image.shape)}; a volume of three axes is needed.")
         _check_affine(image.affine, header, name)

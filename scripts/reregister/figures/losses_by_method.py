@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 
 from reregister.drawing import Exhibit, Inputs, colour, draw_legend, draw_mean, marker, new_figure
+from reregister.exhibits.options import options_of
 from reregister.tables import read_results
 
 # Inches. One row of a method in the panel of final losses, and the least height of the curves.
@@ -21,9 +22,10 @@ def draw(exhibit: Exhibit, inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
 
     Curves are means over a method's seeds and parts in a band from the lowest to the highest. Where no network has
     validation pairs the loss is that of training, and the axis says so. Methods that train longer than most go on in a
-    panel of their own, so that they do not squash the others. The loss is L_NCC = -NCC, lower is better.
+    panel of their own, so that they do not squash the others. Option: loss, its name for the axis; lower is better.
     Returns the figure and the curves' numbers: method, loss (validation or training), step, mean, low, high.
     """
+    loss = options_of(exhibit, loss="$L_{NCC}$ = −NCC")["loss"]
     histories = read_results(list(inputs["histories"]))
     histories = histories[histories["method"].isin(exhibit.labels)]
     validated = histories["validation_loss"].notna().groupby(histories["method"]).any()
@@ -42,7 +44,7 @@ def draw(exhibit: Exhibit, inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     _curves(first, curves, order, (0, common))
     for axes in further:
         _remainder(axes, first, curves, order, (common, longest))
-    first.set_ylabel(f"{kind} loss $L_{{NCC}}$ = −NCC" + ("" if kind == "validation" else "\n(no validation pairs)"))
+    first.set_ylabel(f"{kind} loss {loss}" + ("" if kind == "validation" else "\n(no validation pairs)"))
     _ends(ends, curves, order, exhibit.labels)
     draw_legend(figure, {method: exhibit.labels[method] for method in order}, columns=4)
     return figure, curves

@@ -1,30 +1,63 @@
-"""neurite-OASIS v1.0 as its archive lays it out: a list of subjects, label tables, a folder each (datasets.md section 3)."""
+"""neurite-OASIS v1.0 as its archives lay it out: a list of subjects, label tables, a folder each (datasets.md section 3)."""
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from reregister.data.archive import Archive
 from reregister.errors import ReregisterError
 
-SUBJECTS, TABLE, LABELS = "subjects.txt", "seg35_labels.txt", "aligned_seg35"
-#: Images by the kind that is asked for.
-IMAGES: Mapping[str, str] = {"norm": "aligned_norm", "orig": "aligned_orig"}
+SUBJECTS = "subjects.txt"
 
-#: What the original holds: subjects, labels, and the shape of the aligned volumes.
-ORIGINAL: Mapping[str, Any] = {"subjects": 414, "labels": 35, "shape": (160, 192, 224)}
+
+@dataclass(frozen=True)
+class Form:
+    """One of the two forms in which the data are published.
+
+    archive: its official name. images: file stems by the kind that is asked for. labels: file stem of the label maps;
+    table: of their names. original: what the original holds: subjects, labels, and the shape of an image.
+    """
+
+    archive: str
+    images: Mapping[str, str]
+    labels: str
+    table: str
+    original: Mapping[str, Any]
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes of an image."""
+        return len(self.original["shape"])
+
+
+VOLUMES = Form(
+    archive="neurite-oasis.v1.0.tar",
+    images={"norm": "aligned_norm", "orig": "aligned_orig"},
+    labels="aligned_seg35",
+    table="seg35_labels.txt",
+    original={"subjects": 414, "labels": 35, "shape": (160, 192, 224)},
+)
+#: One coronal slice of each aligned volume; the archive of volumes holds the same files.
+SLICES = Form(
+    archive="neurite-oasis.2d.v1.0.tar",
+    images={"norm": "slice_norm", "orig": "slice_orig"},
+    labels="slice_seg24",
+    table="seg24_labels.txt",
+    original={"subjects": 414, "labels": 24, "shape": (160, 192)},
+)
 
 _TABLE_ROW = re.compile(r"\s*(\d+)[\s,]+([^\s,]+)(?:[\s,].*)?")
 
 
-def find_subjects(archive: Archive, kinds: Sequence[str]) -> tuple[dict[str, dict[str, str]], list[str]]:
+def find_subjects(archive: Archive, form: Form, kinds: Sequence[str]) -> tuple[dict[str, dict[str, str]], list[str]]:
     """Members by subject, in the order of subjects.txt, and file stem; and what is to be said of the list.
 
-    kinds: of `IMAGES`. A subject of the list of which there is no file is reported, and so is one that is not listed.
+    kinds: of the form's images. A subject of the list of which there is no file is reported, and so is one that is not listed.
     Raises ReregisterError where subjects.txt is missing or lists none that is there, and a subject lacks a file.
     """
     listed, top = _listed(archive)
-    stems = (*(IMAGES[kind] for kind in kinds), LABELS)
+    stems = (*(form.images[kind] for kind in kinds), form.labels)
     found: dict[str, dict[str, str]] = {}
     pattern = re.compile(rf"{re.escape(top)}([^/]+)/({'|'.join(stems)})\.nii(?:\.gz)?")
     for name in archive.names:
@@ -38,8 +71,7 @@ def find_subjects(archive: Archive, kinds: Sequence[str]) -> tuple[dict[str, dic
     subjects = {subject: found[subject] for subject in listed if subject in found}
     if not subjects:
         raise ReregisterError(
-            f"The OASIS data hold no subject of {SUBJECTS}; check that neurite-oasis.v1.0.tar or its extracted folder "
-            "is named."
+            f"The OASIS data hold no subject of {SUBJECTS}; check that {form.archive} or its extracted folder is named."
         )
     for subject, own in subjects.items():
         if lacking := [f"{stem}.nii.gz" for stem in stems if stem not in own]:
@@ -57,12 +89,12 @@ def _listed(archive: Archive) -> tuple[list[str], str]:
     return listed, name.removesuffix(SUBJECTS)
 
 
-def read_labels(archive: Archive) -> dict[int, str]:
-    """Names of the labels by id, of `seg35_labels.txt`: lines of id, name and colour; id 0 is the background.
+def read_labels(archive: Archive, form: Form) -> dict[int, str]:
+    """Names of the labels by id, of the form's table: lines of id, name and colour; id 0 is the background.
 
     Raises ReregisterError for a missing table, a line that is none, no label, ids above 255 and an id or name twice.
     """
-    name = _table(archive, TABLE)
+    name = _table(archive, form.table)
     labels: dict[int, str] = {}
     for number, line in enumerate(_text(archive, name).splitlines(), start=1):
         if not line.strip() or line.lstrip().startswith("#"):
@@ -95,16 +127,14 @@ def _text(archive: Archive, name: str) -> str:
         raise ReregisterError(f"{name} is no text file ({error}); fetch it again.") from error
 
 
-def check_counts(
-    subjects: int, labels: int, shape: Sequence[int] | None = None, expect: Mapping[str, Any] = ORIGINAL
-) -> list[str]:
-    """Deviations from what the original holds, as clauses. shape: of the stored volumes, None leaves it unchecked."""
+def check_counts(subjects: int, labels: int, shape: Sequence[int], expect: Mapping[str, Any]) -> list[str]:
+    """Deviations from what is expected, as clauses. shape: of the stored images. expect: keys as in `Form.original`."""
     deviations = []
     for name, count in (("subjects", subjects), ("labels", labels)):
         if name in expect and count != expect[name]:
             deviations.append(f"there are {count} {name}, not {expect[name]}")
-    if shape is not None and "shape" in expect and tuple(shape) != tuple(expect["shape"]):
-        deviations.append(f"volumes have shape {tuple(shape)}, not {tuple(expect['shape'])}")
+    if "shape" in expect and tuple(shape) != tuple(expect["shape"]):
+        deviations.append(f"images have shape {tuple(shape)}, not {tuple(expect['shape'])}")
     return deviations
 
 

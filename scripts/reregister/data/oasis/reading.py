@@ -1,7 +1,8 @@
-"""What was found of neurite-OASIS: volumes as stored, or at half their size (papers.md 6.1)."""
+"""What was found of neurite-OASIS: volumes as stored, or at half their size, or slices (papers.md 6.1)."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -11,15 +12,35 @@ from numpy.typing import NDArray
 
 from reregister.data.archive import Archive
 from reregister.data.label_map_files import LabelBatch
-from reregister.data.oasis.layout import IMAGES, LABELS, ORIGINAL, check_counts
+from reregister.data.oasis.layout import Form, check_counts, find_subjects, read_labels
 from reregister.data.reading import Batch
 from reregister.data.structures import Structures
 from reregister.data.volumes import Volume, affine_text, numbers_text, read_volume, require_alike, whole_numbers
 from reregister.errors import ReregisterError
 
 
+def open_reading(
+    members: Mapping[str, Path], expect: Mapping[str, Any], form: Form, kinds: Sequence[str], half: bool = False
+) -> "Reading":
+    """The images of one form, decoded when they are asked for; arguments and errors as of the `read` of both readers."""
+    if not kinds or len(set(kinds)) < len(kinds) or not set(kinds) <= form.images.keys():
+        raise ReregisterError(
+            f"The kinds of images {list(kinds)} are unknown; allowed are {', '.join(form.images)}, once each."
+        )
+    archive = Archive(members)
+    try:
+        subjects, report = find_subjects(archive, form, kinds)
+        reading = Reading(archive, form, subjects, read_labels(archive, form), kinds, half, report)
+        if wrong := check_counts(len(subjects), len(reading.names), reading.stored, expect):
+            raise ReregisterError(f"The OASIS files are not what they are said to be: {'; '.join(wrong)}.")
+    except BaseException:
+        archive.close()
+        raise
+    return reading
+
+
 class Reading:
-    """What `read` found; volumes are decoded subject by subject; a context manager that closes the archives.
+    """What `open_reading` found; images are decoded subject by subject; a context manager that closes the archives.
 
     subjects: members by subject and file stem. names: of the labels by id. count: images in all. shape: of the images
     as given, stored: as stored. report: choices and things missing, as clauses; `labels` adds to it.
@@ -28,20 +49,25 @@ class Reading:
     def __init__(
         self,
         archive: Archive,
+        form: Form,
         subjects: Mapping[str, Mapping[str, str]],
         names: Mapping[int, str],
         kinds: Sequence[str],
         half: bool,
         report: list[str],
     ) -> None:
-        self._archive, self.subjects, self.names = archive, subjects, names
+        self._archive, self._form, self.subjects, self.names = archive, form, subjects, names
         self._kinds, self._half, self.report = tuple(kinds), half, report
         self.count = len(subjects) * len(kinds)
         self._structures = Structures(names, report)
-        # All volumes are held to the first subject's labels: its shape and axes.
-        self._model_name = next(iter(subjects.values()))[LABELS]
-        self._model = read_volume(archive.read(self._model_name), self._model_name, canonical=False)
-        self.stored: tuple[int, ...] = self._model.values.shape
+        # All images are held to the first subject's labels: their shape and axes.
+        self._model_name = next(iter(subjects.values()))[form.labels]
+        self._model = self._decoded(archive.read(self._model_name), self._model_name)
+        self.stored: tuple[int, ...] = self._model.values.shape[: form.ndim]
+        if self._model.values.shape[form.ndim :] not in ((), (1,)):
+            raise ReregisterError(
+                f"{self._model_name} has shape {self._model.values.shape}; one slice is needed, so fetch it again."
+            )
         if half and any(size % 2 for size in self.stored):
             raise ReregisterError(f"Volumes of shape {self.stored} cannot be halved; read them at their own size.")
         self.shape = tuple(size // 2 for size in self.stored) if half else self.stored
@@ -60,34 +86,38 @@ class Reading:
             images = np.empty((len(self._kinds), 1, *self.shape), np.float32)
             rows = []
             for place, kind in enumerate(self._kinds):
-                name = own[IMAGES[kind]]
+                name = own[self._form.images[kind]]
                 content = self._archive.read(name)
                 volume = self._read(content, name)
-                images[place, 0] = block_means(volume.values) if self._half else volume.values
+                images[place, 0] = block_means(volume.values) if self._half else volume.values.reshape(self.shape)
                 rows.append(self._row(subject, kind, name, hashlib.sha256(content).hexdigest(), volume))
             yield images, pd.DataFrame(rows)
 
     def labels(self) -> Iterator[LabelBatch]:
-        """Label maps (1, *spatial) of seg35 and a row for each label of each image, subject by subject.
+        """Label maps (1, *spatial) and a row for each label of each image, subject by subject.
 
         The images of a subject share its map.
         """
         for subject, own in self.subjects.items():
-            volume = self._read(self._archive.read(own[LABELS]), own[LABELS])
-            values = self._structures.known(subject, whole_numbers(volume, own[LABELS]))
-            values = block_majority(values) if self._half else values
+            name = own[self._form.labels]
+            volume = self._read(self._archive.read(name), name)
+            values = self._structures.known(subject, whole_numbers(volume, name))
+            values = block_majority(values) if self._half else values.reshape(self.shape)
             ids = [f"{subject}_{kind}" for kind in self._kinds]
             yield values[np.newaxis], self._structures.rows(subject, values, ids)
 
     def deviations(self) -> list[str]:
         """How subjects, labels and shape differ from those of the original."""
-        return check_counts(len(self.subjects), len(self.names), self.stored, ORIGINAL)
+        return check_counts(len(self.subjects), len(self.names), self.stored, self._form.original)
 
     def _read(self, content: bytes, name: str) -> Volume:
-        # Axes as stored: the paper's slices and shapes are those of the arrays in the files.
-        volume = read_volume(content, name, canonical=False)
+        volume = self._decoded(content, name)
         require_alike(volume, name, self._model, self._model_name, places=False)
         return volume
+
+    def _decoded(self, content: bytes, name: str) -> Volume:
+        # Axes as stored: the paper's slices and shapes are those of the arrays in the files.
+        return read_volume(content, name, canonical=False, flat=self._form.ndim == 2)
 
     def _row(self, subject: str, kind: str, source: str, sha256: str, volume: Volume) -> dict[str, str]:
         halved = np.diag([2.0, 2.0, 2.0, 1.0])
@@ -98,7 +128,7 @@ class Reading:
             "group": kind,
             "cluster": subject,
             "split": "all",  # there is no official split, and a store leaves no cell of this column empty
-            "spacing": numbers_text(np.round(np.linalg.norm(affine[:3, :3], axis=0), 6)),
+            "spacing": numbers_text(np.round(np.linalg.norm(affine[:3, :3], axis=0), 6)[: self._form.ndim]),
             "source": source,
             "sha256": sha256,
             "affine": affine_text(affine),

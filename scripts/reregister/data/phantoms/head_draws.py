@@ -108,7 +108,8 @@ def min_determinant(deformations: Deformations, half: Floats, nodes: int = 21) -
 def bias_field(shape: Sequence[int], strength: float, rng: np.random.Generator) -> NDArray[np.float32]:
     """A smooth factor about 1 over a grid, as a coil's sensitivity: float32 (*shape)."""
     coarse = np.exp(np.clip(rng.standard_normal((4, 4, 4)), -_CUT, _CUT) * strength)
-    lines = [np.linspace(0, size - 1, 4) for size in shape]
+    # A grid of one slice lies at the first of the four nodes across it.
+    lines = [np.linspace(0, max(size - 1, 1), 4) for size in shape]
     for axis, (line, size) in enumerate(zip(lines, shape, strict=True)):
         weights = make_interp_spline(line, np.eye(4), k=3)(np.arange(size))
         coarse = np.moveaxis(np.tensordot(weights, coarse, (1, axis)), 0, axis)

@@ -5,6 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from reregister.errors import ReregisterError
+
+_SUBJECTS = 414
 #: Structures of one side, by FreeSurfer's ids of the left and the right, in the order of seg35.
 _SIDED = {
     "Cerebral-White-Matter": (2, 41),
@@ -39,8 +42,13 @@ _WHITE, _FLUID = ("White-Matter", "Brain-Stem"), ("Ventricle", "choroid-plexus")
 
 
 def subject_names(count: int) -> list[str]:
-    """`count` of 414 subjects, whose numbers run from 1 to 457 with gaps, evenly spread."""
-    numbers = np.rint(np.linspace(1, 457, 414)).astype(int)
+    """`count` of 414 subjects, whose numbers run from 1 to 457 with gaps, evenly spread.
+
+    Raises ReregisterError for fewer than 2 and for more than there are.
+    """
+    if not 2 <= count <= _SUBJECTS:
+        raise ReregisterError(f"The OASIS stand-in needs from 2 to {_SUBJECTS} subjects, not {count}.")
+    numbers = np.rint(np.linspace(1, 457, _SUBJECTS)).astype(int)
     chosen = numbers[np.rint(np.linspace(0, len(numbers) - 1, count)).astype(int)]
     return [f"OASIS_OAS1_{number:04d}_MR1" for number in chosen]
 

@@ -4,12 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from reregister.data.archive import Archive
-from reregister.data.oasis.layout import IMAGES, ORIGINAL, check_counts, find_subjects, read_labels
-from reregister.data.oasis.reading import Reading
-from reregister.errors import ReregisterError
+from reregister.data.oasis.layout import VOLUMES
+from reregister.data.oasis.reading import Reading, open_reading
 
-__all__ = ["ORIGINAL", "check_counts", "read"]
+ORIGINAL = VOLUMES.original
 
 
 def read(
@@ -32,17 +30,4 @@ def read(
     Raises ReregisterError for unknown kinds, an unusable archive or table, a subject with a file missing, a volume that
     cannot be read or is unlike the first subject's, and deviations from `expect`.
     """
-    if not kinds or len(set(kinds)) < len(kinds) or not set(kinds) <= IMAGES.keys():
-        raise ReregisterError(
-            f"The kinds of images {list(kinds)} are unknown; allowed are {', '.join(IMAGES)}, once each."
-        )
-    archive = Archive(members)
-    try:
-        subjects, report = find_subjects(archive, kinds)
-        reading = Reading(archive, subjects, read_labels(archive), kinds, half, report)
-        if wrong := check_counts(len(subjects), len(reading.names), reading.stored, expect):
-            raise ReregisterError(f"The OASIS files are not what they are said to be: {'; '.join(wrong)}.")
-    except BaseException:
-        archive.close()
-        raise
-    return reading
+    return open_reading(members, expect, VOLUMES, kinds, half)

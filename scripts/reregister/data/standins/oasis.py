@@ -6,7 +6,6 @@ so that voxels stay 1 mm. Nothing made from these files may be set beside a publ
 """
 
 import os
-import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -15,21 +14,26 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from reregister.data.oasis.layout import VOLUMES
 from reregister.data.phantoms.head_anatomy import Anatomy, Floats, make_anatomy
-from reregister.data.phantoms.head_draws import bias_field, draw_heads, psi_on_grid
-from reregister.data.phantoms.head_files import add_member, nifti_gz, pair_fields, size_statistics, write_truth
-from reregister.data.phantoms.oasis_tables import label_lookups, label_names, subject_names, table_text
+from reregister.data.phantoms.head_draws import draw_heads
+from reregister.data.phantoms.head_files import pair_fields, size_statistics, write_truth
+from reregister.data.phantoms.oasis_heads import (
+    FULL,
+    File,
+    grid_affine,
+    official_files,
+    paint,
+    slice_of,
+    write_archive,
+)
+from reregister.data.phantoms.oasis_tables import label_lookups, label_names, subject_names
 from reregister.data.phantoms.velocity import Deformations
 from reregister.errors import ReregisterError
-from reregister.provenance.files import atomic_path
 
-ARCHIVE = "neurite-oasis.v1.0.tar"
-#: Shape of the aligned volumes of the original, where a head has the size of an adult's; and the coronal slice.
-_FULL, _SMALLEST, _SLICE = (160, 192, 224), 32, 109
-_SUBJECTS = 414
+ARCHIVE, _SMALLEST = VOLUMES.archive, 32
 #: Scanner space: size of its cube, largest turn (radians), shift (mm of an adult) and share of the size.
 _CUBE, _TURN, _SHIFT, _SIZE = 256, 0.15, 6.0, 0.08
-_BIAS, _NOISE = 0.12, 0.02
 
 
 def write(
@@ -44,32 +48,24 @@ def write(
 
     shape: of the aligned volumes, each size at least 32 (the original has 160, 192, 224).
     subjects: 2 to 414, their ids spread over those of the original, with gaps.
-    anatomy: a label map of SynthSeg's training set or a folder of such; None takes the parametric head.
+    anatomy: a label map of SynthSeg's training set; None takes the parametric head.
     The truth holds, per subject: id, linear, sine and translation; in common: centre, origin, extent, and statistics.
     Returns the statistics: largest_displacement_mm and mean_displacement_mm of every psi in the brain, and
     min_determinant. Raises ReregisterError for other numbers or an unusable anatomy, and ValueError where a psi folds.
     """
     if len(shape) != 3 or min(shape) < _SMALLEST:
         raise ReregisterError(f"The OASIS stand-in needs three sizes of at least {_SMALLEST}, not {list(shape)}.")
-    if not 2 <= subjects <= _SUBJECTS:
-        raise ReregisterError(f"The OASIS stand-in needs from 2 to {_SUBJECTS} subjects, not {subjects}.")
-    sizes = tuple(map(int, shape))
-    scale = min(size / full for size, full in zip(sizes, _FULL, strict=True))
-    head = make_anatomy(scale, seed, anatomy)
     names = subject_names(subjects)
+    sizes = tuple(map(int, shape))
+    scale = min(size / full for size, full in zip(sizes, FULL, strict=True))
+    head = make_anatomy(scale, seed, anatomy)
     deformations = draw_heads(subjects, scale, np.random.default_rng([seed, 0]), affine=False)
     statistics = size_statistics(head, deformations)
-    with (
-        atomic_path(outputs[ARCHIVE]) as path,
-        tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as archive,
-    ):
-        add_member(archive, "subjects.txt", "".join(f"{name}\n" for name in names).encode("ascii"))
-        for kind, labels in label_names().items():
-            add_member(archive, f"{kind}_labels.txt", table_text(labels).encode("ascii"))
-        for row, name in enumerate(names):
-            own = np.random.default_rng([seed, 1, row])
-            for stem, values, affine in _volumes(head, deformations.take([row]), sizes, scale, own):
-                add_member(archive, f"{name}/{stem}.nii.gz", nifti_gz(values, affine))
+
+    def files_of(row: int) -> Iterator[File]:
+        return _volumes(head, deformations.take([row]), sizes, scale, np.random.default_rng([seed, 1, row]))
+
+    write_archive(outputs[ARCHIVE], names, list(label_names()), files_of)
     write_truth(truth, names, deformations, statistics)
     return statistics
 
@@ -95,65 +91,23 @@ def truth_ddf(
     return ddf, np.ones(len(pairs), dtype=bool)
 
 
-def _affine(shape: Sequence[int]) -> Floats:
-    """Voxels of 1 mm to LPS mm; the axes lead to the left, down and to the front, the origin is in the middle."""
-    affine = np.array([[1.0, 0, 0, 0], [0, 0, -1.0, 0], [0, -1.0, 0, 0], [0, 0, 0, 1.0]])
-    affine[:3, 3] = -affine[:3, :3] @ ((np.array(shape) - 1) / 2)
-    return affine
-
-
 def _volumes(
     head: Anatomy, deformation: Deformations, shape: tuple[int, ...], scale: float, rng: np.random.Generator
-) -> Iterator[tuple[str, NDArray[np.float32] | NDArray[np.uint8], Floats]]:
-    """Stem, values and affine of the twelve volumes of a subject."""
-    lookups = label_lookups()
-    affine = _affine(shape)
-    norm, orig, ids = _images(head, deformation, affine, shape, rng)
-    # Scaled to 0 ... 1 from bytes, as the original's values.
-    aligned = {"norm": _share(norm), "orig": _share(orig)}
-    aligned_labels = {kind: lookup[ids] for kind, lookup in lookups.items()}
-    for stem in ("norm", "orig"):
-        yield f"aligned_{stem}", aligned[stem], affine
-    for kind in ("seg4", "seg35"):
-        yield f"aligned_{kind}", aligned_labels[kind], affine
-    cut = round(_SLICE * shape[2] / _FULL[2])
-    flat = slice(cut, cut + 1)
-    there = affine.copy()
-    there[:3, 3] += affine[:3, 2] * cut
-    for stem in ("norm", "orig"):
-        yield f"slice_{stem}", aligned[stem][..., flat], there
-    for kind in ("seg24", "seg4"):
-        yield f"slice_{kind}", aligned_labels[kind][..., flat], there
+) -> Iterator[File]:
+    """The twelve files of a subject."""
+    affine = grid_affine(shape)
+    aligned = paint(head, deformation, affine, shape, rng)
+    yield from official_files("aligned", aligned, ("seg4", "seg35"), affine)
+    index, there = slice_of(shape)
+    yield from official_files("slice", aligned.plane(index), ("seg24", "seg4"), there)
     cube = (max(int(np.ceil(_CUBE * scale / 8)) * 8, _SMALLEST),) * 3
-    affine = _affine(cube)
-    norm, orig, ids = _images(head, deformation, _pose(scale, rng) @ affine, cube, rng)
-    yield "norm", norm, affine
-    yield "orig", orig, affine
+    affine = grid_affine(cube)
+    scanned = paint(head, deformation, _pose(scale, rng) @ affine, cube, rng)
+    yield "norm", scanned.norm, affine
+    yield "orig", scanned.orig, affine
+    lookups = label_lookups()
     for kind in ("seg4", "seg35"):
-        yield kind, lookups[kind][ids], affine
-
-
-def _images(
-    head: Anatomy, deformation: Deformations, affine: Floats, shape: Sequence[int], rng: np.random.Generator
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]:
-    """Stripped and whole image, bytes, and ids of the brain, on a grid."""
-    places = psi_on_grid(deformation, affine, shape)
-    grey = head.sample_grey(places)
-    ids, brain = head.sample_ids(places)
-    noise = _NOISE * rng.standard_normal(tuple(shape), dtype=np.float32)
-    # Stripping and correcting follow the scan: a part of its noise is left.
-    norm = _bytes(grey + 0.5 * noise) * brain
-    orig = _bytes(grey * bias_field(shape, _BIAS, rng) + noise)
-    return norm, orig, ids * brain
-
-
-def _bytes(image: NDArray[np.float32]) -> NDArray[np.uint8]:
-    # The magnitude of a signal with noise is never negative.
-    return np.clip(np.rint(255 * np.abs(image)), 0, 255).astype(np.uint8)
-
-
-def _share(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return np.divide(image, 255, dtype=np.float32)
+        yield kind, lookups[kind][scanned.ids], affine
 
 
 def _pose(scale: float, rng: np.random.Generator) -> Floats:
