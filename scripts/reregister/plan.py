@@ -105,7 +105,7 @@ class Plan(RunFiles):
     def page_context(self, paper: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
         """What a page says of its paper that no receipt holds: titles, captions, choices and claims.
 
-        overrides: what the command line set; the commands on the page say it again, but for lists of ids.
+        overrides: what the command line set; the commands on the page say it again, but for lists of ids and places of files.
         """
         entry = self.settings.papers[paper]
         experiments = {}
@@ -115,7 +115,7 @@ class Plan(RunFiles):
             }
             experiments[name] = {key: setup[key] for key in ("title", "section", "dataset")} | {"methods": methods}
         said = {key: entry[key] for key in ("title", "authors", "reference", "summary", "exhibits", "choices")}
-        apart = ("run", "scale", "data", "accept_terms", "split", "report")
+        apart = ("run", "scale", "data", "accept_terms", "split", "anatomy", "report")
         return said | {
             "paper": paper,
             "scale": self.settings.scale,

@@ -94,6 +94,16 @@ class RunFiles:
             return f"{self.folder}/data/{dataset}/standin"
         return str(cache_folder()) if mode == "download" else self.settings.source(dataset)
 
+    def anatomy(self, dataset: str) -> list[str]:
+        """The user's label map whose anatomy a dataset's stand-in shows, none where the stand-in has its own."""
+        path = self.settings.anatomy(dataset)
+        return [str(path)] if path else []
+
+    def anatomy_folder(self, dataset: str) -> str | None:
+        """Folder of that label map. It says where, not what, and enters no recipe."""
+        path = self.settings.anatomy(dataset)
+        return str(path.parent) if path else None
+
     def truth(self, dataset: str) -> list[str]:
         """The truth file of a stand-in; real data have none."""
         return [f"{self.folder}/data/{dataset}/standin_truth.npz"] if self.settings.mode(dataset) == "standin" else []

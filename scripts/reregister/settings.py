@@ -1,5 +1,6 @@
 """The whole configuration of one run, checked: what the workflow's rules ask their questions of."""
 
+import os
 from collections.abc import Mapping
 from datetime import date
 from functools import cache
@@ -55,6 +56,7 @@ class Settings(Methods):
         for key in ("papers", "data", "split", "accept_terms"):
             for name in self.config[key]:
                 check_known(name, papers if key == "papers" else self.datasets, [key], CONFIG, self._over)
+        self._anatomy = self._label_map()
         self._places: dict[str, tuple[str, Any, str]] = {}
         self.papers_all = {name: self._paper(name) for name in papers}
         check_sources(self.papers_all, self._places)
@@ -124,6 +126,22 @@ class Settings(Methods):
         """`standin`, `download` or `path`."""
         source = self.source(dataset)
         return source if source in ("standin", "download") else "path"
+
+    def anatomy(self, dataset: str) -> Path | None:
+        """The label map whose anatomy a dataset's stand-in shows, None where it has its own."""
+        return self._anatomy if self.datasets[dataset]["standin"]["anatomy"] else None
+
+    def _label_map(self) -> Path | None:
+        """The user's label map, `~` spelt out. Raises ReregisterError where it is no file, or none that can be read."""
+        if self.config["anatomy"] is None:
+            return None
+        path = Path(self.config["anatomy"]).expanduser()
+        if path.is_file() and os.access(path, os.R_OK):
+            return path
+        what = "cannot be read" if path.is_file() else "is a folder" if path.is_dir() else "does not exist"
+        raise ReregisterError(
+            f"{self._place('anatomy')}: key anatomy is {path}, which {what}; allowed is null or the path of a label map"
+        )
 
     def own_split(self, dataset: str) -> dict[str, list[str]] | None:
         """The user's own lists of ids for a dataset, read from their files, or None.

@@ -138,6 +138,17 @@ def test_members_are_declared_where_they_can_be(tmp_path: Path) -> None:
     assert own.location("mnist") == str(tmp_path)
 
 
+def test_an_anatomy_is_declared_by_its_place_and_said_by_none(tmp_path: Path) -> None:
+    path = tmp_path / "labels.nii.gz"
+    path.touch()
+    made = plan(anatomy=str(path))
+    assert (made.anatomy("oasis"), made.anatomy_folder("oasis")) == ([str(path)], str(tmp_path))
+    assert (made.anatomy("scd"), made.anatomy_folder("scd")) == ([], None)
+    assert (plan().anatomy("oasis"), plan().anatomy_folder("oasis")) == ([], None)
+    context = made.page_context("label_driven", {"anatomy": str(path), "device": "cpu"})
+    assert context["settings"] == {"device": "cpu"}
+
+
 def test_an_experiment_on_request_adds_no_receipt_to_the_rest() -> None:
     receipts = plan().receipts("reduced_voxelmorph")
     assert not [name for name in receipts if "slices" in name or "oasis_2d" in name]

@@ -81,6 +81,7 @@ def test_the_projects_own_choices_are_the_readers(scale: str) -> None:
         check_choices(load("data/readers", entry["reader"]), entry["reading"])
         standin = inspect.signature(load("data/standins", entry["reader"]).write)
         standin.bind({}, Path(), seed=0, **entry["standin"]["settings"])
+        assert ("anatomy" in standin.parameters) == entry["standin"]["anatomy"]
     if scale == "full":
         # papers.md 5.1 and 6.1: 1.5 mm, and the aligned volumes as they are.
         assert datasets["ibsr"]["reading"] == {"mm": 1.5}

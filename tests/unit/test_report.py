@@ -357,6 +357,20 @@ def test_an_own_split_is_said_in_the_place_of_the_papers_rule(run: Run) -> None:
     assert "Split last_of_train" not in text
 
 
+def test_the_anatomy_of_a_real_label_map_is_said(run: Run) -> None:
+    words = "with the anatomy of a real label map"
+    making = receipt("make_standin", call={"input": {"anatomy": []}})
+    run.receipts["receipts/data/make_standin/mnist.json"] = making
+    assert words not in run.page().html
+    making["call"]["input"]["anatomy"] = ["data/mnist/labels_01.nii.gz"]
+    making["recipe"]["inputs"] = {"data/mnist/labels_01.nii.gz": "e" * 64}
+    text = " ".join(Page(run.page().html).text.split())
+    assert f"the data are a synthetic stand-in in the official layout, {words}. Every" in text
+    assert f"{words}, labels_01.nii.gz, but grey values and deformations made up. Licence" in text
+    assert f"labels_01.nii.gz, the label map of the anatomy {'e' * 64}" in text
+    assert f"{words}, labels_01.nii.gz" in " ".join(Page(index(run)).text.split())
+
+
 def test_claims_stand_apart_by_whether_they_were_attempted(run: Run) -> None:
     text = " ".join(Page(run.page().html).text.split())
     here, elsewhere = text.index("Of what was run here"), text.index("Not attempted: of experiments")

@@ -74,6 +74,14 @@ def test_the_command_says_other_settings_again() -> None:
     )
 
 
+def test_the_command_asks_for_the_label_map_of_an_anatomy() -> None:
+    plain = receipt("make_standin", call={"input": {"anatomy": []}})
+    made = {"a": fetched("oasis", "standin"), "b": plain}
+    assert "anatomy" not in record.command("dirnet", "x", "demo", made)
+    made["b"] = receipt("make_standin", call={"input": {"anatomy": ["data/oasis/labels.nii.gz"]}})
+    assert record.command("dirnet", "x", "demo", made).endswith("'data={oasis: standin}' anatomy=LABEL_MAP")
+
+
 def test_settings_and_pairs_are_read_from_receipts() -> None:
     names = {"experiment": "mnist", "method": "affine"}
     settings = {"transform": "affine", "image_pyramid": [2, 1]}

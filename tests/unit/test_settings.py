@@ -130,6 +130,25 @@ def test_slices_are_planned_on_request(scale: str) -> None:
         assert vars(build_model(model["name"], model["params"]))["ndim"] == 2
 
 
+def test_an_anatomy_is_that_of_heads_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert {make().anatomy(dataset) for dataset in make().datasets} == {None}
+    path = tmp_path / "labels.nii.gz"
+    path.touch()
+    settings = make(anatomy=str(path))
+    assert {name for name in settings.datasets if settings.anatomy(name) == path} == {"ibsr", "oasis", "oasis_2d"}
+    assert settings.anatomy("mnist") is None
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert make(anatomy="~/labels.nii.gz").anatomy("oasis") == path
+
+
+def test_an_anatomy_that_is_not_there(tmp_path: Path) -> None:
+    for path, what in ((tmp_path / "none.nii.gz", "does not exist"), (tmp_path, "is a folder")):
+        text = refused(anatomy=str(path))
+        assert text.startswith(
+            f"--config: key anatomy is {path}, which {what}; allowed is null or the path of a label map"
+        )
+
+
 def test_a_larger_scale_is_more_work() -> None:
     smoke, demo, full = (make(scale=scale).experiment("dirnet", "mnist") for scale in SCALES)
     iterations = [setup["training"]["iterations"] for setup in (smoke, demo, full)]
@@ -272,7 +291,7 @@ def test_a_method_can_be_added_on_the_command_line() -> None:
     [
         (
             {"scael": "smoke"},
-            "--config: key scael is not known and nothing reads it; allowed here are accept_terms, data",
+            "--config: key scael is not known and nothing reads it; allowed here are accept_terms, anatomy",
         ),
         ({"scale": "tiny"}, '--config: key scale is "tiny"; allowed is one of smoke, demo, full'),
         (

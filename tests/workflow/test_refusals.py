@@ -34,6 +34,7 @@ def refused(workflow: Workflow, *arguments: str) -> str:
         ("data={mnist: nowhere}", ["data.mnist", "nowhere", "does not exist"]),
         ("only={dirnet: {scd: [dirnet_d9]}}", ["--config", "only.dirnet.scd", "dirnet_d9", "dirnet_c1"]),
         ("data={scd: .}", ["data.scd", "SCD_IMAGES_01.zip"]),
+        ("anatomy=nowhere.nii.gz", ["--config", "anatomy", "nowhere.nii.gz", "does not exist", "label map"]),
         ("papers={dirnet: {experiments: {mnist: {training: {batch: 0}}}}}", ["training.batch", "0", "at least 1"]),
     ],
 )

@@ -6,6 +6,8 @@ for dataset, entry in SETTINGS.datasets.items():
     rule:
         name:
             f"make_standin_{dataset}"
+        input:
+            anatomy=PLAN.anatomy(dataset),
         output:
             archives=[f"<results>/data/{dataset}/standin/{file['name']}" for file in entry["files"]],
             truth=f"<results>/data/{dataset}/standin_truth.npz",
@@ -22,6 +24,8 @@ for dataset, entry in SETTINGS.datasets.items():
             standin=entry["reader"],
             seed=entry["standin"]["seed"],
             settings=entry["standin"]["settings"],
+            dataset=dataset,
+            location=PLAN.anatomy_folder(dataset),
             code=code_of("make_standin", ("data/standins", entry["reader"])),
             env=env_of("data"),
         script:

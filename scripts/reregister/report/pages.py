@@ -95,7 +95,8 @@ def paper_page(
     """
     manifest = manifest_of(run_folder, receipt_files)
     receipts = {path.relative_to(run_folder).as_posix(): read_receipt(path) for path in receipt_files}
-    data = [data_origin(source) for source in sources]
+    making = "receipts/data/make_standin/{}.json"
+    data = [data_origin(source, receipts.get(making.format(source.parent.name))) for source in sources]
     synthetic = {dataset["name"] for dataset in data if "synthetic" in dataset["origins"]}
     exhibits = [
         exhibit_of(name, about, files, receipts, context, run_folder)

@@ -133,7 +133,7 @@ def findings(receipts: Receipts) -> list[str]:
 
 
 def command(target: str, run: str, scale: str, receipts: Receipts, settings: Mapping[str, Any] | None = None) -> str:
-    """The call that makes a target again, with the same data and FOLDER for the user's own.
+    """The call that makes a target again, with the same data, and FOLDER and LABEL_MAP for the user's own.
 
     target: name of a paper, or options and a file. settings: other keys that the run was given on its command line.
     """
@@ -154,8 +154,10 @@ def _config(run: str, scale: str, receipts: Receipts, settings: Mapping[str, Any
     data = ", ".join(f"{name}: {'FOLDER' if mode == 'path' else mode}" for name, mode in sorted(modes.items()))
     accepted = sorted(recipe["wildcards"]["dataset"] for recipe in fetched if recipe["params"]["accepted"])
     terms = f" 'accept_terms=[{', '.join(accepted)}]'" if accepted else ""
+    shaped = any(r["call"]["input"].get("anatomy") for r in receipts.values() if r["recipe"]["rule"] == "make_standin")
+    anatomy = " anatomy=LABEL_MAP" if shaped else ""
     others = "".join(f" {_quoted(f'{key}={_yaml(value)}')}" for key, value in sorted((settings or {}).items()))
-    return f"run={run} scale={scale} 'data={{{data}}}'{terms}{others}"
+    return f"run={run} scale={scale} 'data={{{data}}}'{anatomy}{terms}{others}"
 
 
 def _yaml(value: Any) -> str:

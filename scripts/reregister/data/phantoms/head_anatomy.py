@@ -102,17 +102,12 @@ class Anatomy:
 def make_anatomy(scale: float, seed: int, anatomy: Path | None = None) -> Anatomy:
     """The parametric head, or that of a label map of SynthSeg's training set.
 
-    scale: size of the head, 1 for an adult. seed: of the texture. anatomy: a label map (.nii.gz), or a folder of which
-    the first one is taken. Raises ReregisterError where there is none, it cannot be read, or lacks the brain's ids.
+    scale: size of the head, 1 for an adult. seed: of the texture. anatomy: a label map (.nii.gz). Raises ReregisterError
+    where it cannot be read, has unequal spacing, or lacks the brain's ids.
     """
     if anatomy is None:
         return Anatomy(paint_head(_STEP_MM), _STEP_MM * scale, np.array(LOW) * scale, seed, scale)
     path = Path(anatomy)
-    if path.is_dir():
-        maps = sorted(path.glob("*.nii.gz"))
-        if not maps:
-            raise ReregisterError(f"{path} holds no label map (.nii.gz) for the anatomy; name another folder or none.")
-        path = maps[0]
     try:
         content = path.read_bytes()
     except OSError as error:

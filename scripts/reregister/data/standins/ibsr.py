@@ -42,7 +42,7 @@ def write(
     """Write the archive (its path by official name) and the truth file (.npz); same seed, same bytes.
 
     size: samples along the first and last axis, even, at least 64 (the original has 256); the second has half.
-    anatomy: a label map of SynthSeg's training set or a folder of such; None takes the parametric head.
+    anatomy: a label map of SynthSeg's training set; None takes the parametric head.
     The truth holds, per subject: id, linear, sine and translation; in common: centre, origin, extent, and statistics.
     Returns the statistics: largest_displacement_mm and mean_displacement_mm of every psi in the brain, and
     min_determinant. Raises ReregisterError for another size or an unusable anatomy, and ValueError where a psi folds.
