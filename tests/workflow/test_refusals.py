@@ -135,4 +135,11 @@ def test_profile_holds_only_keys_that_cannot_override_another(fresh: Fresh) -> N
     import yaml
 
     keys = set(yaml.safe_load((PROJECT / "profiles" / "default" / "config.yaml").read_text(encoding="utf-8")))
-    assert keys <= {"cores", "scheduler", "rerun-triggers", "rerun-incomplete", "show-failed-logs", "max-checksum-file-size"}
+    assert keys <= {
+        "cores",
+        "scheduler",
+        "rerun-triggers",
+        "rerun-incomplete",
+        "show-failed-logs",
+        "max-checksum-file-size",
+    }
