@@ -7,6 +7,8 @@ from pathlib import Path
 
 from reregister.errors import ReregisterError
 from reregister.progress import running
+from reregister.provenance.compare import compare, text_of
+from reregister.provenance.lineage import lineage
 
 
 def show_progress(run_folder: Path, every: float | None = None) -> int:
@@ -66,6 +68,19 @@ def tell_rebuilt(options: argparse.Namespace) -> int:
     found = rebuild(options.exhibit, options.config, options.cores, keep=options.keep, **tolerance)
     print("\n".join(report(found, **tolerance)))
     return 0 if found.word in CONFIRMED else 1
+
+
+def show_lineage(file: Path) -> int:
+    """Print what a file of a run was made from. Raises ReregisterError as `lineage`."""
+    print("\n".join(lineage(file)))
+    return 0
+
+
+def compare_runs(first: Path, second: Path) -> int:
+    """Print what differs between two runs; 1 where it can change a result. Raises ReregisterError as `compare`."""
+    found = compare(first, second)
+    print("\n".join(text_of(found)))
+    return int(found.serious)
 
 
 def _newest_run() -> Path:
@@ -157,6 +172,26 @@ def _add_rebuild(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     rebuild.set_defaults(command=tell_rebuilt)
 
 
+def _add_record(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    path = commands.add_parser(
+        "lineage",
+        help="show which jobs a figure or another file was made by, back to the archives",
+        description="Show the job that made a file of a run, with its params, seed, time and environment, what it read, and "
+        "so on to the members of the archives. Whether all of that is still so, `python3 RUN/audit.py` says.",
+    )
+    path.add_argument("file", type=Path, help="such as results/demo/dirnet/figures/NAME.svg, or a receipt")
+    path.set_defaults(command=lambda options: show_lineage(options.file))
+    both = commands.add_parser(
+        "compare",
+        help="say what differs between two runs",
+        description="Say what differs between two runs, job by job: params, code, environment and files; and the means "
+        "with their intervals. Exit status 1 where any of it can change a result.",
+    )
+    both.add_argument("first", type=Path, metavar="RUN_A", help="folder of a run, such as results/demo")
+    both.add_argument("second", type=Path, metavar="RUN_B")
+    both.set_defaults(command=lambda options: compare_runs(options.first, options.second))
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Entry point of the command; returns the exit status."""
     parser = argparse.ArgumentParser(prog="reregister", description="Look at and work with runs of reregister.")
@@ -172,6 +207,7 @@ def main(arguments: list[str] | None = None) -> int:
     _add_register(commands)
     _add_stale(commands)
     _add_rebuild(commands)
+    _add_record(commands)
     options = parser.parse_args(arguments)
     try:
         status: int = options.command(options)

@@ -17,8 +17,10 @@ from reregister.provenance.audit import Audit, Finding, NoRun, read_record
 
 from .small_run import SmallRun, make_run
 
-ALPHA = ("fig1_loss of alpha", "fig2_net of alpha", "figS1_affine of alpha", "table1_all of alpha")
-NET = ("fig1_loss of alpha", "fig2_net of alpha", "table1_all of alpha")
+SHOWN = ("fig1_loss of alpha", "fig2_net of alpha", "figS1_affine of alpha", "table1_all of alpha")
+TIMES = "tableS1_times of alpha"
+ALPHA = (*SHOWN, TIMES)
+NET = ("fig1_loss of alpha", "fig2_net of alpha", "table1_all of alpha", TIMES)
 BETA = ("table1_all of beta",)
 Break = Callable[[SmallRun], Any]
 
@@ -264,6 +266,7 @@ PLANTED: dict[str, tuple[Break, dict[tuple[str, str, str], tuple[str, ...]], str
             ("record-changed", "receipts/alpha/run_baseline/e/affine.json", "run_baseline"): (
                 "figS1_affine of alpha",
                 "table1_all of alpha",
+                TIMES,
             )
         },
         "altered",
@@ -294,7 +297,7 @@ PLANTED: dict[str, tuple[Break, dict[tuple[str, str, str], tuple[str, ...]], str
     ),
     "the record of an environment": (
         lambda run: flip(run, f"receipts/store/environment/{run.read('beta/run_baseline/f/syn')['environment']}.json"),
-        {("record-changed", "receipts/store/environment/*", ""): (*ALPHA, *BETA)},
+        {("record-changed", "receipts/store/environment/*", ""): (*SHOWN, *BETA, TIMES)},
         "altered",
     ),
     "a snapshot of code": (
@@ -557,7 +560,7 @@ def test_a_read_only_copy_elsewhere_is_audited_by_the_file_in_it(run: SmallRun, 
     before = sorted(copy.rglob("*"))
     status, out, err = call(copy / "audit.py", cwd=tmp_path)
     assert (status, err) == (0, "")
-    assert out.splitlines()[-1] == "5 exhibits: 5 verified; 0 findings, 0 remarks"
+    assert out.splitlines()[-1] == "6 exhibits: 6 verified; 0 findings, 0 remarks"
     assert "data heads: original-verified; 1 file pinned, not present" in out
     assert sorted(copy.rglob("*")) == before
     subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=copy, check=True)
@@ -569,8 +572,8 @@ def test_a_read_only_copy_elsewhere_is_audited_by_the_file_in_it(run: SmallRun, 
     lines = out.splitlines()
     where = lines.index("changed: beta/metrics/f/syn.csv (evaluate_registration)")
     assert lines[where + 2] == "  exhibits: table1_all of beta"
-    assert "table1_all of beta     altered" in lines
-    assert lines[-1] == "5 exhibits: 4 verified, 1 altered; 1 finding, 0 remarks"
+    assert "table1_all of beta      altered" in lines
+    assert lines[-1] == "6 exhibits: 5 verified, 1 altered; 1 finding, 0 remarks"
 
 
 def test_machines_get_json_and_hurried_people_the_findings_alone(run: SmallRun) -> None:

@@ -566,7 +566,7 @@ class _Auditor:
         """Hold the archive members that a job read to the table of its dataset; returns those that were others."""
         receipt, others = self.record.receipts[name], []
         rule, inputs = self.record.rule(name), receipt["recipe"]["inputs"]
-        dataset = _dataset_of(receipt)
+        dataset = dataset_of(receipt)
         source = f"data/{dataset}/source.csv"
         if rule == "prepare_dataset" and source not in inputs:
             what = "The images were read without the table that pins their archive."
@@ -710,7 +710,7 @@ class _Auditor:
             packages = record.get("packages")
             found = {"Python": str(record["python"])} if "python" in record else {}
             for package, version in packages.items() if isinstance(packages, dict) else ():
-                if not _NOT_COMPUTING.fullmatch(package):
+                if computes(package):
                     found[package] = str(version)
             self._known_versions[identity] = found
         return self._known_versions[identity]
@@ -740,7 +740,7 @@ class _Auditor:
 
     def _tables(self) -> dict[str, _Table]:
         named = {name.split("/")[1] for name in self.record.producers if re.fullmatch(r"data/[^/]+/source\.csv", name)}
-        named |= {_dataset_of(r) for r in self.record.receipts.values() if r["recipe"]["rule"] == "prepare_dataset"}
+        named |= {dataset_of(r) for r in self.record.receipts.values() if r["recipe"]["rule"] == "prepare_dataset"}
         return {dataset: _Table(dataset, self._rows(dataset)) for dataset in sorted(named)}
 
     def _rows(self, dataset: str) -> dict[str, dict[str, str]] | None:
@@ -792,7 +792,8 @@ def _is_download(receipt: Receipt) -> bool:
     return bool(recipe["rule"] == "fetch_dataset" and recipe["params"].get("mode") == "download")
 
 
-def _dataset_of(receipt: Receipt) -> str:
+def dataset_of(receipt: Receipt) -> str:
+    """The dataset that a job fetches, reads or measures."""
     recipe = receipt["recipe"]
     return str(recipe["wildcards"].get("dataset") or recipe["params"].get("dataset"))
 
@@ -819,6 +820,11 @@ def _walk(folder: Path) -> Iterator[str]:
         elif base == "receipts":
             folders[:] = [name for name in folders if name != "store"]
         yield from (f"{base}/{file}" if base else file for file in files)
+
+
+def computes(package: str) -> bool:
+    """Whether a package's version can move a number; others are loaded beside the work."""
+    return not _NOT_COMPUTING.fullmatch(package)
 
 
 def _differing(jobs: Collection[str], versions: dict[str, dict[str, str]]) -> dict[str, dict[str, set[str]]]:
