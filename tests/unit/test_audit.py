@@ -325,6 +325,37 @@ def test_what_is_planted_is_named_with_exactly_what_rests_on_it(case: str, run: 
     assert found.status == 1
 
 
+@pytest.mark.parametrize("value", [None, "x", 3, [], {}, [{}], {"x": None}, "\ud800", float("nan")], ids=repr)
+def test_a_damaged_receipt_is_named_whatever_the_damage(value: Any, run: SmallRun) -> None:
+    place = "data/prepare_dataset/heads"
+    content = run.read(place)
+    parts = [(key,) for key in content] + [(p, k) for p in ("recipe", "run", "call", "git") for k in content[p]]
+    parts += [("outputs", "data/heads/images.npy"), ("outputs", "data/heads/images.npy", "sha256")]
+    for keys in parts:
+        damaged = json.loads(json.dumps(content))
+        inner = damaged
+        for key in keys[:-1]:
+            inner = inner[key]
+        if inner[keys[-1]] == value:
+            continue
+        inner[keys[-1]] = value
+        run.path(place).write_text(json.dumps(damaged))
+        found = audited(run)
+        assert ("record-changed", f"receipts/{place}.json") in kinds(found), keys
+        assert (found.status, found.words[BETA[0]]) == (1, "altered"), keys
+        assert audit.text_of(found)
+        assert audit.json_of(found)
+
+
+@pytest.mark.parametrize("name", ["receipts/root.json", "receipts/beta/manifest.json", "data/heads/source.csv"])
+@pytest.mark.parametrize("content", ["", "[]", "3", "{}", '{"receipts": {"a": NaN}, "papers": [], "root": 1}', "\0,\0"])
+def test_damaged_summaries_and_tables_are_named(name: str, content: str, run: SmallRun) -> None:
+    (run.folder / name).write_text(content)
+    found = audited(run)
+    assert {file for _, file in kinds(found)} == {name}
+    assert (found.status, set(found.words)) == (1, {*ALPHA, *BETA})
+
+
 # Jobs that were run again
 
 
@@ -434,7 +465,7 @@ def test_network_is_named_outside_of_a_download(tmp_path: Path) -> None:
 
 
 def test_uncommitted_changes_are_a_remark(tmp_path: Path) -> None:
-    patch = "p" * 64
+    patch = "b" * 64
     run = make_run(tmp_path, {TRAINING: {"git": {"commit": "c", "dirty": patch, "untracked": ["scripts/new.py"]}}})
     assert [(f.kind, f.file) for f in serious(audited(run))] == [
         ("record-missing", f"receipts/store/patch/{patch}.diff")

@@ -64,6 +64,8 @@ _NOT_COMPUTING = re.compile(
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _RECEIPT_OF_EXHIBIT = re.compile(rf"receipts/([^/]+)/({'|'.join(EXHIBIT_RULES)})/([^/]+)\.json")
 _FILE_OF_EXHIBIT = re.compile(r"([^/]+)/(?:figures|tables)/([^/.]+)[^/]*")
+_PAGE = re.compile(r"receipts/([^/]+)/build_report\.json")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00")
 _SUMMARIES = re.compile(r"receipts/(?:[^/]+/(?:manifest|summary)|root)\.json")
 # Files of a run that are no results: of the run itself, of jobs, and temporary ones that a kill left.
 _NO_RESULT = re.compile(
@@ -94,8 +96,9 @@ class NoRun(ValueError):
 
 def sha256_json(value: Any) -> str:
     """sha256 of a value's canonical JSON: sorted keys, no spaces. This is how recipes and manifests are hashed."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    # What JSON cannot hold, half a character or NaN, no recipe has: it hashes to something else, and is found.
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
 def sha256_file(path: Path) -> str:
@@ -127,9 +130,19 @@ class Record:
     root: dict[str, Any]
 
     @cached_property
+    def pages(self) -> frozenset[str]:
+        """Papers whose page was built."""
+        built = (_PAGE.fullmatch(name) for name in self.receipts)
+        return frozenset({*self.manifests, *(page[1] for page in built if page)})
+
+    @cached_property
     def listed(self) -> frozenset[str]:
-        """Receipts that some manifest names."""
-        return frozenset(name for manifest in self.manifests.values() for name in manifest["receipts"])
+        """Receipts that some page was built from."""
+        names = {name for manifest in self.manifests.values() for name in manifest["receipts"]}
+        for paper in self.pages:
+            page = self.receipts.get(f"receipts/{paper}/build_report.json")
+            names.update(filter(_is_receipt, page["recipe"]["inputs"] if page else ()))
+        return frozenset(names)
 
     @cached_property
     def producers(self) -> dict[str, str]:
@@ -232,18 +245,28 @@ def _flaw(value: Any, name: str) -> str | None:
         parts = [part for part, kind in _PARTS_OF_RECIPE.items() if not isinstance(recipe.get(part), kind)]
     if parts:
         return f"lacks {', '.join(parts)}"
-    if not all(isinstance(value["run"].get(time), str) for time in ("start", "end")):
+    if not isinstance(value.get("git"), (dict, type(None))):
+        return "names no commit"
+    if not all(_TIME.fullmatch(str(value["run"].get(time))) for time in ("start", "end")):
         return "lacks the times of its job"
     if any(not isinstance(entry, dict) for entry in value["outputs"].values()):
         return "lacks the hashes of its outputs"
     sums = [*value["recipe"]["inputs"].values(), *(entry.get("sha256") for entry in value["outputs"].values())]
+    sums += [value["environment"], *value["code"].values()]
+    sums += [value["git"]["dirty"]] if value.get("git") and value["git"].get("dirty") else []
     if not all(isinstance(sha256, str) and _SHA256.fullmatch(sha256) for sha256 in sums):
         return "names files without a sha256"
     if any(file.startswith("/") or ".." in file.split("/") for file in value["outputs"]):
         return "names an output outside of the run"
-    written = value["call"].get("output")
-    written = written.get("receipt") if isinstance(written, dict) else None
+    written = _inner(value["call"], "output", "receipt")
     return None if written == name else f"was written as {written}"
+
+
+def _inner(value: Any, *keys: str) -> Any:
+    """What stands under nested keys, None where something on the way is missing or of another kind."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 def upstream(record: Record, file: str) -> list[str]:
@@ -293,7 +316,7 @@ def exhibits(record: Record) -> list[Exhibit]:
     found = []
     for name in sorted({*record.receipts, *record.flawed, *record.listed}):
         place = _RECEIPT_OF_EXHIBIT.fullmatch(name)
-        if place and (place[1] not in record.manifests or name in record.listed):
+        if place and (place[1] not in record.pages or name in record.listed):
             files = tuple(record.receipts[name]["outputs"]) if name in record.receipts else ()
             found.append(Exhibit(place[1], place[3], place[2], name, files))
     return sorted(found, key=lambda exhibit: (exhibit.paper, exhibit.name))
@@ -382,7 +405,7 @@ class _Auditor:
         self._check_files()
         tables = self._tables()
         self._check_chain(pins, tables)
-        self._check_unrecorded(tables)
+        self._check_unrecorded()
         self._check_store()
         self._check_what_jobs_noticed()
         self._check_environments()
@@ -438,7 +461,8 @@ class _Auditor:
             try:
                 self.sums[name] = sha256_file(path)
                 self.bytes += path.stat().st_size
-            except OSError:
+            except (OSError, ValueError):
+                # ValueError: a name that no file can have.
                 self.sums[name] = None
         return self.sums[name]
 
@@ -447,9 +471,9 @@ class _Auditor:
     def _check_records(self) -> dict[str, dict[str, None]]:
         """Returns, per job, the receipts that were made anew since it read them."""
         for name, flaw in self.record.flawed.items():
-            self._distrust(name, f"The receipt {flaw}.", self._below([name]) | self._below_lost(name))
+            self._distrust(name, f"The receipt {flaw}.")
         for name, receipt in self.record.receipts.items():
-            if not _is_recipe(receipt):
+            if sha256_json(receipt["recipe"]) != receipt["recipe_id"]:
                 self._distrust(name, "The recipe does not give the recipe_id that stands beside it.")
         newer: dict[str, dict[str, None]] = {}
         gone: dict[str, None] = {}
@@ -461,21 +485,17 @@ class _Auditor:
                 if job in self.record.receipts and name in self.record.receipts and self._is_newer(name, job):
                     newer.setdefault(job, {})[name] = None
                 else:
-                    what = (
-                        f"The receipt has sha256 {_short(found)}, and {job or 'the manifest'} names {_short(sha256)}."
-                    )
-                    self._distrust(name, what)
+                    self._distrust(name, f"The receipt has sha256 {_short(found)}, and {job} read {_short(sha256)}.")
         for name in gone:
             what = "The receipt is gone: nothing says any more how its files were made."
-            self._add(
-                "record-missing", name, self.record.rule(name), what, self._below([name]) | self._below_lost(name)
-            )
+            found_below = self._below([name]) | self._below_lost(name)
+            self._add("record-missing", name, self.record.rule(name), what, found_below)
         self._check_roots()
         return newer
 
-    def _distrust(self, name: str, what: str, found: Iterable[str] = ()) -> None:
+    def _distrust(self, name: str, what: str) -> None:
         self.distrusted.add(name)
-        self._add("record-changed", name, self.record.rule(name), what, found or self._below([name]))
+        self._add("record-changed", name, self.record.rule(name), what, self._below([name]) | self._below_lost(name))
 
     def _is_newer(self, name: str, than: str) -> bool:
         """Whether a job began after another had ended, so that this other could not know its receipt."""
@@ -558,9 +578,8 @@ class _Auditor:
             older += self._check_members(name, tables)
             if older:
                 file = next(iter(receipt["outputs"]), name)
-                self._add(
-                    "generation", file, self.record.rule(name), f"Built from {_list(older)}.", self._below([name])
-                )
+                what = f"Built from {_list(older)}."
+                self._add("generation", file, self.record.rule(name), what, self._below([name]))
 
     def _check_members(self, name: str, tables: dict[str, _Table]) -> list[str]:
         """Hold the archive members that a job read to the table of its dataset; returns those that were others."""
@@ -591,9 +610,9 @@ class _Auditor:
 
     # Files that no receipt names
 
-    def _check_unrecorded(self, tables: dict[str, _Table]) -> None:
-        read = {file for file in self.record.consumers if not self._is_known(file, tables)}
-        lying = {file for file in _walk(self.record.folder) if not self._is_known(file, tables)}
+    def _check_unrecorded(self) -> None:
+        read = {file for file in self.record.consumers if not self._is_known(file)}
+        lying = {file for file in _walk(self.record.folder) if not self._is_known(file)}
         left: dict[str, list[str]] = {}
         for file in sorted(read | lying):
             place = _FILE_OF_EXHIBIT.fullmatch(file)
@@ -615,7 +634,7 @@ class _Auditor:
         shown = self.shown.get((paper, name))
         return set() if shown and shown.files else {f"{name} of {paper}"}
 
-    def _is_known(self, file: str, tables: dict[str, _Table]) -> bool:
+    def _is_known(self, file: str) -> bool:
         if file in self.record.producers or file.startswith("project/") or _NO_RESULT.fullmatch(file):
             return True
         if _is_receipt(file):
@@ -636,8 +655,7 @@ class _Auditor:
             return None if last in self.record.receipts else f"data/{parts[1]}"
         if len(parts) < 3 or parts[0] in ("receipts", "report"):
             return None
-        last = f"receipts/{parts[0]}/build_report.json"
-        return None if last in self.record.receipts or parts[0] in self.record.manifests else parts[0]
+        return None if parts[0] in self.record.pages else parts[0]
 
     # Environments, code and patches, which are kept once by their hash
 
@@ -675,7 +693,7 @@ class _Auditor:
                 self._add("network", name, rule, what, self._below([name]))
             git = receipt.get("git") or {}
             dirty += [name] if git.get("dirty") else []
-            untracked.update(map(str, git.get("untracked") or ()))
+            untracked.update(map(str, git["untracked"]) if isinstance(git.get("untracked"), list) else ())
         if dirty:
             what = f"{_count(len(dirty), 'job')} ran with uncommitted changes, which receipts/store/patch keeps."
             self._add("dirty", dirty[0], "", what)
@@ -723,12 +741,12 @@ class _Auditor:
         """Jobs of one rule and one environment file, which should have loaded the same."""
         found: dict[tuple[str, str], list[str]] = {}
         for name, receipt in self.record.receipts.items():
-            file = str(((receipt["call"].get("params") or {}).get("env") or {}).get("file"))
+            file = str(_inner(receipt["call"], "params", "env", "file"))
             found.setdefault((self.record.rule(name), file), []).append(name)
         return found
 
     def _check_unlisted(self) -> None:
-        for paper in self.record.manifests:
+        for paper in sorted(self.record.pages):
             own = f"receipts/{paper}/"
             names = [n for n in self.record.receipts if n.startswith(own) and n not in self.record.listed]
             for name in names:
@@ -746,9 +764,9 @@ class _Auditor:
     def _rows(self, dataset: str) -> dict[str, dict[str, str]] | None:
         try:
             text = (self.record.folder / "data" / dataset / "source.csv").read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
+            rows = list(csv.DictReader(io.StringIO(text)))
+        except (OSError, UnicodeDecodeError, csv.Error):
             return None
-        rows = list(csv.DictReader(io.StringIO(text)))
         if not all(
             {"member", "sha256", "origin"} <= set(row) and _SHA256.fullmatch(row["sha256"] or "") for row in rows
         ):
@@ -776,13 +794,6 @@ class _Auditor:
         return "missing" if found is None else "verified" if found == row["sha256"] else "altered"
 
 
-def _is_recipe(receipt: Receipt) -> bool:
-    try:
-        return sha256_json(receipt["recipe"]) == receipt["recipe_id"]
-    except ValueError:
-        return False
-
-
 def _is_receipt(file: str) -> bool:
     return file.startswith("receipts/") and file.endswith(".json") and not _SUMMARIES.fullmatch(file)
 
@@ -800,14 +811,13 @@ def dataset_of(receipt: Receipt) -> str:
 
 def _members(receipt: Receipt) -> list[str]:
     """Inputs of a job that are members of an archive."""
-    named = receipt["call"].get("input")
-    members = named.get("members", []) if isinstance(named, dict) else []
+    members = _inner(receipt["call"], "input", "members")
     members = members if isinstance(members, list) else [members]
-    return [file for file in members if file in receipt["recipe"]["inputs"]]
+    return [file for file in members if isinstance(file, str) and file in receipt["recipe"]["inputs"]]
 
 
 def _member_name(receipt: Receipt, dataset: str, file: str) -> str:
-    folder = receipt["call"].get("location") or f"data/{dataset}"
+    folder = str(receipt["call"].get("location") or f"data/{dataset}")
     return file[len(folder) + 1 :] if file.startswith(f"{folder}/") else file
 
 
@@ -940,6 +950,9 @@ def main(arguments: list[str] | None = None) -> int:
     how.add_argument("--json", action="store_true", help="print the outcome as JSON")
     how.add_argument("--quiet", action="store_true", help="print the findings alone, one line each")
     options = parser.parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A name from a damaged record is shown as it is, not refused.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         found = audit(options.folder or Path(__file__).resolve().parent)
     except NoRun as error:
