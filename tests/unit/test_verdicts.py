@@ -98,6 +98,14 @@ def test_what_fits_together_is_verified(receipts: dict[str, Any]) -> None:
         assert verdict_of(name, receipts, shown) == Verdict("verified", [])
 
 
+def test_a_label_map_of_the_user_needs_no_record(receipts: dict[str, Any]) -> None:
+    made = job("make_standin", ["data/d/map.nii.gz"], ["data/d/x.gz"])
+    assert verdict_of(FIGURE, {"receipts/data/make_standin/d.json": made, **receipts}, {}).word == "verified"
+    receipts[FIGURE]["recipe"]["inputs"]["data/d/map.nii.gz"] = sha("data/d/map.nii.gz")
+    receipts[FIGURE]["recipe_id"] = recipe_id(receipts[FIGURE]["recipe"])
+    assert verdict_of(FIGURE, receipts, {}).word == "unverifiable"
+
+
 def _flip_a_figure(receipts: dict[str, Any], shown: dict[str, str]) -> None:
     shown["p/figures/fig1.svg"] = sha("another figure")
 

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from reregister.provenance.audit import audit
+
 from .conftest import PROJECT, Workflow
 
 Fresh = Callable[[], Workflow]
@@ -28,6 +30,8 @@ def test_a_standin_is_made_of_a_real_label_map_and_again_by_hand(fresh: Fresh, s
     assert receipt["call"]["input"] == {"anatomy": ["data/oasis_2d/training_seg_01.nii.gz"]}
     assert (receipt["undeclared_reads"], receipt["undeclared_code"]) == ([], [])
     assert str(samples) not in path.read_text(encoding="utf-8")
+    # The map lies with the user: pinned, and nothing that the audit misses.
+    assert [finding for finding in audit(path.parents[3]).findings if finding.counts] == []
 
     script = [sys.executable, str(PROJECT / "scripts" / "make_standin.py"), str(path)]
     refused = subprocess.run(script, capture_output=True, text=True, check=False)

@@ -643,9 +643,11 @@ class _Auditor:
         return self._is_archive_elsewhere(file) and not (self.record.folder / file).exists()
 
     def _is_archive_elsewhere(self, file: str) -> bool:
-        """Whether a file is a member of an archive that lies with the user, whom no receipt names."""
+        """Whether a file lies with the user, whom no receipt names: a member of an archive, or the anatomy of a stand-in."""
         jobs = [self.record.receipts[name] for name in self.record.consumers.get(file, ())]
-        return bool(jobs) and all(file in _members(job) and job["call"].get("location") is None for job in jobs)
+        return bool(jobs) and all(
+            file in (*_members(job), *_inputs(job, "anatomy")) and job["call"].get("location") is None for job in jobs
+        )
 
     def _unfinished_owner(self, file: str) -> str | None:
         """The paper or dataset that a file would belong to, where its last receipt is not there yet."""
@@ -811,9 +813,14 @@ def dataset_of(receipt: Receipt) -> str:
 
 def _members(receipt: Receipt) -> list[str]:
     """Inputs of a job that are members of an archive."""
-    members = _inner(receipt["call"], "input", "members")
-    members = members if isinstance(members, list) else [members]
-    return [file for file in members if isinstance(file, str) and file in receipt["recipe"]["inputs"]]
+    return _inputs(receipt, "members")
+
+
+def _inputs(receipt: Receipt, name: str) -> list[str]:
+    """Inputs of a job that its rule has under one name."""
+    files = _inner(receipt["call"], "input", name)
+    files = files if isinstance(files, list) else [files]
+    return [file for file in files if isinstance(file, str) and file in receipt["recipe"]["inputs"]]
 
 
 def _member_name(receipt: Receipt, dataset: str, file: str) -> str:

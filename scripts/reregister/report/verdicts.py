@@ -50,8 +50,9 @@ def verdict_of(name: str, receipts: Receipts, shown: Mapping[str, str]) -> Verdi
 
 
 def _from_outside(file: str, recipe: Mapping[str, Any]) -> bool:
-    """Whether no job makes an input: a file of the project or of the user, or a member of the user's archive."""
-    archive = file.startswith("data/") and recipe["rule"] in ("fetch_dataset", "prepare_dataset", "measure_step")
+    """Whether no job makes an input: a file of the project, or of the user, such as a member of an archive."""
+    readers = ("make_standin", "fetch_dataset", "prepare_dataset", "measure_step")
+    archive = file.startswith("data/") and recipe["rule"] in readers
     return archive or file.startswith(("project/", "outside/"))
 
 
