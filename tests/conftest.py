@@ -90,6 +90,8 @@ def samples() -> Path:
     return Path(os.environ[SAMPLES])
 
 
+# First, for xdist reads the marks in a hook of its own.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What looks at runs of the workflow goes first, and to one process: each run is made once, unit tests go on beside."""
     together = [item for item in items if {"workflow", "browser"} & set(item.path.relative_to(PROJECT).parts)]

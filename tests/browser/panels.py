@@ -17,7 +17,7 @@ STAMP = "synthetic stand-in, smoke scale"
 SIZE = 12
 PAGE = """{% extends "base.html.j2" %}{% from "exhibit.html.j2" import show %}
 {% block title %}A gallery{% endblock %}{% block body %}<main id="content" tabindex="-1"><h1>A gallery</h1><h2>Results</h2>
-{{ show(exhibit, "smoke") }}</main>{% endblock %}"""
+{{ show(exhibit, {"scale": "smoke"}, []) }}</main>{% endblock %}"""
 
 
 def png_uri(image: np.ndarray) -> str:
@@ -61,10 +61,13 @@ def write_page(folder: Path, panels: dict[str, Any] | None = None) -> Path:
         "numbers": "method,ncc\nfirst,0.5\n",
         "panels": panels if panels is not None else random_panels(),
         "synthetic": True,
-        "rule": "plot_gallery",
-        "wall": 1.0,
-        "recipe_id": "r" * 64,
+        "word": "verified",
+        "why": [],
+        "dataset": "random",
+        "steps": [],
+        "code": [],
         "command": "snakemake",
+        "rebuild": "reregister rebuild",
     }
     page = folder / "gallery.html"
     page.write_text(render(sorted(templates.iterdir()), "gallery.html.j2", exhibit=exhibit), encoding="utf-8")
