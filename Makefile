@@ -3,15 +3,13 @@ PYTHON ?= python3.11
 # Another package index, searched before PyPI: TORCH_INDEX=https://download.pytorch.org/whl/cpu takes the CPU-only torch.
 TORCH_INDEX ?=
 CORES ?= all
-# Processes of the tests: one for the runs of the workflow, the others for the rest.
-TEST_PROCESSES ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # The run tells what it does; --quiet leaves out Snakemake's own words on each job, and errors stay.
 SNAKEMAKE := $(BIN)/snakemake --quiet rules host reason --cores $(CORES)
 
-.PHONY: report test lint format docs bench clean
+.PHONY: report test test-runs test-units lint format docs bench clean
 .DEFAULT_GOAL := report
 
 $(READY): requirements.txt requirements-dev.txt pyproject.toml
@@ -27,7 +25,15 @@ report: $(READY)
 	@echo "report: $(CURDIR)/results/demo/report/index.html"
 
 test: $(READY)
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup
+	@$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=target test-runs test-units
+
+# Side by side, with one thread each: two processes of two threads on two cores are several times slower.
+test-runs test-units: export OMP_NUM_THREADS := 1
+test-runs: $(READY)
+	$(BIN)/python -m pytest tests/workflow tests/browser
+
+test-units: $(READY)
+	$(BIN)/python -m pytest tests/unit
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -9,10 +9,6 @@ from pathlib import Path
 
 import pytest
 
-if "PYTEST_XDIST_WORKER" in os.environ:
-    # Two processes of two threads each on two cores are several times slower than two of one.
-    os.environ.update({f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS")})
-
 SAMPLES = "REREGISTER_SAMPLE_DATA"
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -88,16 +84,6 @@ def samples() -> Path:
     if SAMPLES not in os.environ:
         pytest.skip(f"{SAMPLES} is not set")
     return Path(os.environ[SAMPLES])
-
-
-# First, for xdist reads the marks in a hook of its own.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What looks at runs of the workflow goes first, and to one process: each run is made once, unit tests go on beside."""
-    together = [item for item in items if {"workflow", "browser"} & set(item.path.relative_to(PROJECT).parts)]
-    for item in together:
-        item.add_marker(pytest.mark.xdist_group("runs"))
-    items[:] = [*together, *(item for item in items if item not in set(together))]
 
 
 @pytest.hookimpl(wrapper=True)
