@@ -25,7 +25,7 @@ report: $(READY)
 	@echo "report: $(CURDIR)/results/demo/report/index.html"
 
 test: $(READY)
-	@$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=line test-runs test-units
+	@$(MAKE) --no-print-directory --jobs 2 --keep-going test-runs test-units
 
 # Side by side, with one thread each: two processes of two threads on two cores are several times slower.
 test-runs test-units: export OMP_NUM_THREADS := 1
