@@ -158,7 +158,7 @@ async function sha256Of(file) {
 document.querySelectorAll(".drop").forEach((zone) => {
   const known = JSON.parse(zone.querySelector("script.known").textContent);
   const input = make("input", { type: "file", multiple: "", "aria-label": "Files to be named" });
-  const said = make("ul", { class: "named", role: "status" });
+  const said = make("ul", { class: "named" });
   const tell = async (files) => {
     const lines = await Promise.all([...files].map(async (file) => {
       const name = known[await sha256Of(file)];
@@ -166,7 +166,7 @@ document.querySelectorAll(".drop").forEach((zone) => {
     }));
     said.replaceChildren(...lines);
   };
-  zone.append(input, said);
+  zone.append(input, make("div", { role: "status" }, said));
   input.addEventListener("change", () => tell(input.files));
   zone.addEventListener("dragover", (event) => {
     event.preventDefault();
@@ -180,10 +180,10 @@ document.querySelectorAll(".drop").forEach((zone) => {
   });
 });
 
-// On paper nothing can be opened: records and sheets are printed open.
+// On paper nothing can be opened: records and sheets are printed open, but not each job and each file of code in them.
 let closed = [];
 window.addEventListener("beforeprint", () => {
-  closed = [...document.querySelectorAll("details:not([open])")];
+  closed = [...document.querySelectorAll("details:not([open])")].filter((details) => !details.parentElement.closest(".record"));
   closed.forEach((details) => details.setAttribute("open", ""));
 });
 window.addEventListener("afterprint", () => closed.forEach((details) => details.removeAttribute("open")));
