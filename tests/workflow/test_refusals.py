@@ -140,6 +140,7 @@ def test_profile_holds_only_keys_that_cannot_override_another(fresh: Fresh) -> N
     assert keys <= {
         "cores",
         "scheduler",
+        "max-jobs-per-timespan",
         "rerun-triggers",
         "rerun-incomplete",
         "show-failed-logs",
