@@ -1,4 +1,4 @@
-"""Draw one figure of a paper, as SVG and PNG, with the numbers that it shows as CSV."""
+"""Draw one figure of a paper, as SVG, PDF and PNG, with the numbers that it shows as CSV."""
 
 from reregister.provenance.door import Job, run
 
@@ -9,7 +9,8 @@ def main(job: Job) -> None:
 
     exhibit = Exhibit(**job.params.exhibit, recipe_id=job.recipe_id)
     figure, numbers = load("figures", exhibit.function).draw(exhibit, vars(job.input))
-    save_figure(figure, numbers, exhibit, job.output.svg, job.output.png, job.output.numbers)
+    out = job.output
+    save_figure(figure, numbers, exhibit, out.svg, out.pdf, out.png, out.numbers)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Draw one gallery of a paper: a contact sheet as SVG and PNG, its images for the page, and its numbers as CSV."""
+"""Draw one gallery of a paper: a contact sheet as SVG, PDF and PNG, its images for the page, and its numbers as CSV."""
 
 from reregister.provenance.door import Job, run
 
@@ -11,7 +11,8 @@ def main(job: Job) -> None:
     exhibit, inputs = Exhibit(**job.params.exhibit, recipe_id=job.recipe_id), vars(job.input)
     gallery = load("figures", exhibit.function)
     figure, numbers = gallery.draw(exhibit, inputs)
-    save_figure(figure, numbers, exhibit, job.output.svg, job.output.png, job.output.numbers)
+    out = job.output
+    save_figure(figure, numbers, exhibit, out.svg, out.pdf, out.png, out.numbers)
     write_json(job.output.panels, gallery.panels(exhibit, inputs))
 
 

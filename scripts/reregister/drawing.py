@@ -162,6 +162,8 @@ def use_style() -> None:
             "axes.spines.right": False,
             "svg.hashsalt": "reregister",
             "svg.fonttype": "path",
+            # Whole outlines in place of bitmaps of glyphs: text in a PDF can be found, copied and edited.
+            "pdf.fonttype": 42,
             "figure.dpi": 100,
         },
     )
@@ -220,8 +222,10 @@ def _settle(figure: Figure) -> None:
         axes.set_position([round(float(number), 6) for number in axes.get_position(original=True).bounds])
 
 
-def save_figure(figure: Figure, numbers: pd.DataFrame, exhibit: Exhibit, svg: Path, png: Path, table: Path) -> None:
-    """Write a figure as SVG and PNG, and the numbers that it shows as CSV.
+def save_figure(
+    figure: Figure, numbers: pd.DataFrame, exhibit: Exhibit, svg: Path, pdf: Path, png: Path, table: Path
+) -> None:
+    """Write a figure as SVG, PDF and PNG, and the numbers that it shows as CSV.
 
     On synthetic data the figure says so in its pixels and its metadata. No clock and no random id enters the files.
     """
@@ -235,6 +239,8 @@ def save_figure(figure: Figure, numbers: pd.DataFrame, exhibit: Exhibit, svg: Pa
     what = f"{exhibit.stamp}; recipe {exhibit.recipe_id}" if exhibit.stamp else f"recipe {exhibit.recipe_id}"
     with atomic_path(svg) as path:
         figure.savefig(path, format="svg", metadata={"Date": None, "Title": name, "Description": what})
+    with atomic_path(pdf) as path:
+        figure.savefig(path, format="pdf", dpi=200, metadata={"CreationDate": None, "Title": name, "Subject": what})
     with atomic_path(png) as path:
         figure.savefig(path, format="png", dpi=200, metadata={"Software": None, "Title": name, "Description": what})
     plt.close(figure)

@@ -172,7 +172,7 @@ def test_another_process_writes_the_same_bytes_with_the_stamp(inputs: Inputs, tm
         texts = json.dumps({kind: [str(path) for path in paths] for kind, paths in own.items()})
         subprocess.run([sys.executable, "-c", OTHER_PROCESS, exhibits, texts, str(there)], env=environment, check=True)
     for function, own in given.items():
-        paths = [here / f"{function}.{suffix}" for suffix in ("svg", "png", "csv")]
+        paths = [here / f"{function}.{suffix}" for suffix in ("svg", "pdf", "png", "csv")]
         figure, numbers = drawn(exhibit(function), own)
         save_figure(figure, numbers, exhibit(function), *paths)
         assert "synthetic stand-in, smoke scale" in [text.get_text() for text in figure.texts]

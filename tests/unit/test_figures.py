@@ -156,9 +156,9 @@ Saved = Callable[..., Path]
 
 def save(about: Exhibit, inputs: Inputs, folder: Path) -> Path:
     """Draw and save a figure; returns its PNG, the SVG and the CSV lie beside it."""
-    paths = [folder / f"{about.function}.{suffix}" for suffix in ("svg", "png", "csv")]
+    paths = [folder / f"{about.function}.{suffix}" for suffix in ("svg", "pdf", "png", "csv")]
     save_figure(*drawn(about, inputs), about, *paths)
-    return paths[1]
+    return paths[2]
 
 
 @pytest.fixture(scope="module")
@@ -207,7 +207,7 @@ from reregister.registry import load
 exhibits, inputs, folder = json.loads(sys.argv[1]), json.loads(sys.argv[2]), Path(sys.argv[3])
 inputs = {kind: [Path(path) for path in paths] for kind, paths in inputs.items()}
 for about in (Exhibit(**fields) for fields in exhibits):
-    paths = [folder / f"{about.function}.{suffix}" for suffix in ("svg", "png", "csv")]
+    paths = [folder / f"{about.function}.{suffix}" for suffix in ("svg", "pdf", "png", "csv")]
     save_figure(*load("figures", about.function).draw(about, inputs), about, *paths)
 """
 
@@ -219,7 +219,7 @@ def test_another_process_writes_the_same_bytes(saved: Saved, inputs: Inputs, tmp
     command = [sys.executable, "-c", OTHER_PROCESS, exhibits, texts, str(tmp_path)]
     subprocess.run(command, env=environment, check=True)
     for function in DRAWN:
-        for suffix in (".svg", ".png", ".csv"):
+        for suffix in (".svg", ".pdf", ".png", ".csv"):
             here, there = saved(function).with_suffix(suffix), tmp_path / f"{function}{suffix}"
             assert here.stat().st_size > 100
             assert here.read_bytes() == there.read_bytes(), there.name
@@ -228,7 +228,7 @@ def test_another_process_writes_the_same_bytes(saved: Saved, inputs: Inputs, tmp
 def test_a_figure_drawn_again_has_the_same_bytes(saved: Saved, inputs: Inputs, tmp_path: Path) -> None:
     function = "fold_against_similarity"
     first, second = saved(function), save(exhibit(function), inputs, tmp_path)
-    for suffix in (".svg", ".png", ".csv"):
+    for suffix in (".svg", ".pdf", ".png", ".csv"):
         assert first.with_suffix(suffix).read_bytes() == second.with_suffix(suffix).read_bytes()
     assert not plt.get_fignums()
 
@@ -236,7 +236,9 @@ def test_a_figure_drawn_again_has_the_same_bytes(saved: Saved, inputs: Inputs, t
 @pytest.mark.parametrize("function", ["gallery", "curves_and_means"])
 def test_places_do_not_hang_on_the_last_digits_of_the_layout(function: str, inputs: Inputs, tmp_path: Path) -> None:
     figure, numbers = drawn(exhibit(function), inputs)
-    save_figure(figure, numbers, exhibit(function), tmp_path / "a.svg", tmp_path / "a.png", tmp_path / "a.csv")
+    save_figure(
+        figure, numbers, exhibit(function), *(tmp_path / f"a.{suffix}" for suffix in ("svg", "pdf", "png", "csv"))
+    )
     places = [axes.get_position(original=True).bounds for part in (figure, *figure.subfigs) for axes in part.axes]
     places += [part.bbox_relative.bounds for part in figure.subfigs]
     assert len(places) > 2
@@ -285,6 +287,9 @@ def test_metadata_say_what_the_pixels_say(function: str, saved: Saved) -> None:
         expected = f"synthetic stand-in, smoke scale; {recipe}" if synthetic else recipe
         assert text["Description"] == expected
         assert f"<dc:description>{expected}</dc:description>" in svg
+        pdf = png.with_suffix(".pdf").read_bytes()
+        assert f"/Subject ({expected})".encode() in pdf
+        assert b"/CreationDate" not in pdf
         assert "Software" not in text
         assert "<dc:date>" not in svg
         assert not re.search(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}", svg)
@@ -300,7 +305,7 @@ def test_the_stamp_is_the_only_text_that_saving_adds(inputs: Inputs, tmp_path: P
     for synthetic in (True, False):
         about = exhibit("curves_and_means", synthetic=synthetic)
         figure, numbers = new_figure(1, 2), pd.DataFrame({"x": [1]})
-        save_figure(figure, numbers, about, tmp_path / "a.svg", tmp_path / "a.png", tmp_path / "a.csv")
+        save_figure(figure, numbers, about, *(tmp_path / f"a.{suffix}" for suffix in ("svg", "pdf", "png", "csv")))
         assert [text.get_text() for text in figure.texts] == ([about.stamp] if synthetic else [])
 
 

@@ -157,7 +157,7 @@ def test_another_process_writes_the_same_bytes_with_the_stamp(inputs: Inputs, tm
     paths = json.dumps({kind: [str(path) for path in paths] for kind, paths in inputs.items()})
     subprocess.run([sys.executable, "-c", OTHER_PROCESS, exhibits, paths, str(there)], env=environment, check=True)
     for function in DRAWN:
-        files = [here / f"{function}.{suffix}" for suffix in ("svg", "png", "csv")]
+        files = [here / f"{function}.{suffix}" for suffix in ("svg", "pdf", "png", "csv")]
         figure, numbers = drawn(exhibit(function), inputs)
         save_figure(figure, numbers, exhibit(function), *files)
         assert "synthetic stand-in, smoke scale" in [text.get_text() for text in figure.texts]

@@ -125,7 +125,7 @@ def test_figures_made_again_have_the_same_bytes(inputs: Inputs, tmp_path: Path) 
     (tmp_path / "here").mkdir()
     (tmp_path / "there").mkdir()
     for about in abouts:
-        paths = [tmp_path / "here" / f"{about.function}.{suffix}" for suffix in ("svg", "png", "csv")]
+        paths = [tmp_path / "here" / f"{about.function}.{suffix}" for suffix in ("svg", "pdf", "png", "csv")]
         save_figure(*drawn(about, inputs), about, *paths)
     texts = json.dumps({kind: [str(path) for path in paths] for kind, paths in inputs.items()})
     exhibits = json.dumps([asdict(about) for about in reversed(abouts)])

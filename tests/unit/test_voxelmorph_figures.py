@@ -139,7 +139,7 @@ def test_another_process_writes_the_same_bytes_with_the_stamp(inputs: Inputs, gr
         paths = json.dumps({kind: [str(path) for path in paths] for kind, paths in own.items()})
         subprocess.run([sys.executable, "-c", OTHER_PROCESS, exhibits, paths, str(there)], env=environment, check=True)
         for function in functions:
-            files = [here / f"{function}.{suffix}" for suffix in ("svg", "png", "csv")]
+            files = [here / f"{function}.{suffix}" for suffix in ("svg", "pdf", "png", "csv")]
             figure, numbers = drawn(exhibit(function), own)
             save_figure(figure, numbers, exhibit(function), *files)
             assert "synthetic stand-in, smoke scale" in texts_of(figure)

@@ -61,7 +61,7 @@ def test_two_runs_from_nothing_give_the_same_bytes(run: Path, twin: Workflow) ->
     assert {name.split("/")[0] for name in second} >= {"data", *TWINS}
     # Weights, fields, metrics and figures are all among them.
     suffixes = {Path(name).suffix for name in first}
-    assert {".safetensors", ".npy", ".npz", ".csv", ".svg", ".png", ".tgz", ".zip", ".xml"} <= suffixes
+    assert {".safetensors", ".npy", ".npz", ".csv", ".svg", ".pdf", ".png", ".tgz", ".zip", ".xml"} <= suffixes
 
 
 def test_recipes_are_the_same_in_two_runs(run: Path, twin: Workflow) -> None:

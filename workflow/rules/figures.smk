@@ -6,6 +6,7 @@ rule plot_figure:
         unpack(exhibit_inputs),
     output:
         svg="<results>/{paper}/figures/{exhibit}.svg",
+        pdf="<results>/{paper}/figures/{exhibit}.pdf",
         png="<results>/{paper}/figures/{exhibit}.png",
         numbers="<results>/{paper}/figures/{exhibit}.csv",
         receipt="<results>/receipts/{paper}/plot_figure/{exhibit}.json",
@@ -32,6 +33,7 @@ rule plot_gallery:
         unpack(exhibit_inputs),
     output:
         svg="<results>/{paper}/figures/{exhibit}.svg",
+        pdf="<results>/{paper}/figures/{exhibit}.pdf",
         png="<results>/{paper}/figures/{exhibit}.png",
         numbers="<results>/{paper}/figures/{exhibit}.csv",
         panels="<results>/{paper}/figures/{exhibit}.panels.json",

@@ -18,6 +18,7 @@ FORMATS = {
     ".html": "text/html",
     ".json": "application/json",
     ".md": "text/markdown",
+    ".pdf": "application/pdf",
     ".png": "image/png",
     ".py": "text/x-python",
     ".smk": "text/plain",

@@ -31,7 +31,7 @@ VARIES = "may vary"
 _METRICS, _NO_METRICS = ("*/metrics/*.csv",), ("*/comparison.csv", "*/similarity.csv")
 # What chance decides on another machine; what is measured of it says whether that matters.
 _BY_CHANCE = ("*/models/*", "*/fields/*")
-_DRAWINGS = ("*/figures/*.svg", "*/figures/*.png", "*/figures/*.panels.json")
+_DRAWINGS = ("*/figures/*.svg", "*/figures/*.pdf", "*/figures/*.png", "*/figures/*.panels.json")
 
 
 @dataclass(frozen=True)
