@@ -1,15 +1,19 @@
 """What all tests share: one smoke run, the place of real samples, and that a skip for want of those can be a failure."""
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 SAMPLES = "REREGISTER_SAMPLE_DATA"
+# A folder for runs that several processes of pytest look at, side by side: `make test` gives one.
+SHARED_RUNS = "REREGISTER_SHARED_RUNS"
 PROJECT = Path(__file__).resolve().parents[1]
 
 
@@ -69,13 +73,36 @@ def copy_project(target: Path) -> Path:
     return target
 
 
+def made_once(name: str, make: Callable[[Path], str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The folder of a run and what its console said, made by the first process that asks for it while the others wait.
+
+    make: runs the workflow in the folder and returns the console. A run that failed is not made again.
+    """
+    if SHARED_RUNS not in os.environ:
+        folder = tmp_path_factory.mktemp(name)
+        return folder, make(folder)
+    folder = Path(os.environ[SHARED_RUNS], name)
+    console = folder.with_suffix(".console")
+    with open(folder.with_suffix(".lock"), "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            folder.mkdir()
+            console.write_text(make(folder), encoding="utf-8")
+    if not console.exists():
+        pytest.fail(f"the {name} run failed in another process of these tests; its output is there")
+    return folder, console.read_text(encoding="utf-8")
+
+
 @pytest.fixture(scope="session")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
     """A finished smoke run of all papers, made from a copy of the project; look at it, do not change it."""
-    folder = tmp_path_factory.mktemp("smoke")
-    workflow = Workflow(folder, copy_project(folder / "project"))
-    done = workflow.snakemake("papers", "--config", "scale=smoke")
-    return replace(workflow, console=done.stdout)
+
+    def make(folder: Path) -> str:
+        done = Workflow(folder, copy_project(folder / "project")).snakemake("papers", "--config", "scale=smoke")
+        return done.stdout
+
+    folder, console = made_once("smoke", make, tmp_path_factory)
+    return Workflow(folder, folder / "project", console)
 
 
 @pytest.fixture(scope="session")

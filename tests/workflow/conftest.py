@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ..conftest import PROJECT, Workflow, copy_project
+from ..conftest import PROJECT, Workflow, copy_project, made_once
 
 TWINS = ("deep_prior", "label_driven")
 __all__ = ["PROJECT", "Workflow", "copy_project"]
@@ -18,9 +18,14 @@ def twin(smoke: Workflow, tmp_path_factory: pytest.TempPathFactory) -> Workflow:
 
     Two papers: between them they have every tool, volumes and slices, training, compression and networks in whole numbers.
     """
-    workflow = Workflow(tmp_path_factory.mktemp("twin"), smoke.project)
-    workflow.snakemake(*TWINS, "--config", "scale=smoke", "run=again", seed="1")
-    return workflow
+
+    def make(folder: Path) -> str:
+        return (
+            Workflow(folder, smoke.project).snakemake(*TWINS, "--config", "scale=smoke", "run=again", seed="1").stdout
+        )
+
+    folder, console = made_once("twin", make, tmp_path_factory)
+    return Workflow(folder, smoke.project, console)
 
 
 @pytest.fixture
