@@ -34,6 +34,7 @@ include: "workflow/rules/benchmark.smk"
 
 localrules:
     papers,
+    all,
     benchmark,
     crate,
     fetch_dataset,
@@ -51,7 +52,15 @@ rule papers:
         "<results>/SHA256SUMS",
 
 
-# One target per paper, by the paper's own name: `snakemake --cores all dirnet`.
+# The papers, and the protocols over all their methods: with these the index and the checksums hold more.
+rule all:
+    input:
+        expand("<results>/report/{paper}.html", paper=SETTINGS.papers),
+        "<results>/report/index.html",
+        "<results>/SHA256SUMS",
+
+
+# One target per paper or protocol, by its own name: `snakemake --cores all dirnet`.
 for paper in SETTINGS.papers:
 
     rule:

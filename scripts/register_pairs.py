@@ -6,7 +6,7 @@ from reregister.provenance.door import Job, run
 def main(job: Job) -> None:
     import pandas as pd
 
-    from reregister.baselines.batch import fields_file, timing_table
+    from reregister.baselines.batch import fields_file, read_start, timing_table
     from reregister.data.store import ImageStore
     from reregister.inference import register_by_part
     from reregister.layers import padding_note
@@ -22,6 +22,7 @@ def main(job: Job) -> None:
     job.device = device.type
     shape = (len(seeds), len(pairs), store.images.ndim - 2, *store.images.shape[2:])
     timings, note = [], ""
+    start, start_name = read_start(job.input.start)
     progress = job.progress(len(seeds) * len(pairs), "pairs")
     with (
         torch_settings(job.threads, job.params.determinism, device) as job.determinism,
@@ -43,8 +44,9 @@ def main(job: Job) -> None:
                 device,
                 lambda count, done=done: progress.report(done + count),
                 fields[place],
+                start,
             )
-            timings.append(timing_table(timing, pairs, method, seed, device.type, job.threads))
+            timings.append(timing_table(timing, pairs, method, seed, device.type, job.threads, start_name))
     if note:
         print(note)
     write_frame(job.output.timing, pd.concat(timings, ignore_index=True))

@@ -6,7 +6,7 @@ from reregister.provenance.door import Job, run
 def main(job: Job) -> None:
     import torch
 
-    from reregister.baselines.batch import timing_table
+    from reregister.baselines.batch import read_start, timing_table
     from reregister.data.store import ImageStore
     from reregister.prior.pairs import collect, left_over, plan_pairs
     from reregister.prior.settings import PriorSettings
@@ -25,7 +25,9 @@ def main(job: Job) -> None:
     job.device, each = device.type, settings.iterations
     job.resumed_from = len(pairs) - len(left) or None
     progress = job.progress(len(pairs) * each, "steps")
-    setup = Setup(str(job.input.images), job.params.model, job.params.settings, job.params.determinism)
+    (start,), (_, start_name) = job.input.start or [None], read_start(job.input.start)
+    told = (job.params.model, job.params.settings, job.params.determinism)
+    setup = Setup(str(job.input.images), *told, start=str(start) if start else None)
     done = (len(pairs) - len(left)) * each
     progress.report(done)
     job.determinism = fit_pairs(
@@ -42,7 +44,7 @@ def main(job: Job) -> None:
     # One seed, the first axis of every method's fields.
     write_array(job.output.fields, fields[None])
     # However many pairs ran side by side, each had one thread.
-    write_frame(job.output.timing, timing_table(timing, frozen, job.wildcards["method"], 0, device.type, 1))
+    write_frame(job.output.timing, timing_table(timing, frozen, job.wildcards["method"], 0, device.type, 1, start_name))
     write_frame(job.output.traces, traces.assign(method=job.wildcards["method"])[["method", *traces.columns]])
 
 

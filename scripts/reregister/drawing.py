@@ -78,6 +78,10 @@ METHODS = (
     "lr_0p001",
     "lr_0p0001",
     "trained_running",
+    "mnist_voxelmorph",
+    "label_driven",
+    "reduced_voxelmorph_default",
+    "reduced_voxelmorph_both",
 )
 
 

@@ -35,11 +35,13 @@ def register_by_part(
     device: torch.device,
     report: Callable[[int], None],
     out: np.ndarray,
+    start: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Register each pair with the network of its group, or all of them with the one of part `all`.
 
     models: part to network. images: (N, *spatial). spacing: (N, ndim). pairs: columns group, moving_row, fixed_row. out:
     array (P, ndim, *spatial), such as a mapped one, that takes each field as it comes, voxels, in the order of `pairs`.
+    start: fields (P, ndim, *spatial) that the pairs start from, see `register_pairs`.
     Returns one row of timing per pair, in that order. Raises ReregisterError for a group without a network.
     """
     parts = pd.Series("all", index=pairs.index) if set(models) == {"all"} else pairs["group"]
@@ -62,6 +64,7 @@ def register_by_part(
             out,
             report_part,
             rows,
+            start,
         )
         timings.append(timing.set_axis(rows))
     return pd.concat(timings).sort_index()

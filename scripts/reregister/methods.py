@@ -1,8 +1,19 @@
 """The experiments and methods of a run: what trains them, with which seeds, and whose weights they have."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from reregister.networks import Place, model_of, source_of
+
+
+def by_steps(training: Mapping[str, Any]) -> dict[str, Any]:
+    """A training by samples as one by steps: iterations and validate_every for its samples, batch and validations.
+
+    Steps are whole and as many as show every sample, and are validated at equal distances and after the last.
+    """
+    steps = -(-training["samples"] // training["batch"])
+    left = {key: value for key, value in training.items() if key not in ("samples", "validations")}
+    return {"iterations": steps, "validate_every": max(steps // training["validations"], 1), **left}
 
 
 class Methods:
@@ -41,10 +52,14 @@ class Methods:
         return seeds[: about["first_seeds"]] if about["first_seeds"] else seeds
 
     def training(self, paper: str, experiment: str, method: str) -> dict[str, Any]:
-        """How a network is trained: as its experiment says, but for the values that the method has of its own."""
+        """How a network is trained: as its experiment says, but for the values that the method has of its own.
+
+        A training by samples is given as one by steps: as many as show so many pairs with the method's own batch.
+        """
         setup = self.experiment(paper, experiment)
         # Whole values: the terms of a loss replace those of the experiment and are not added to them.
-        return {**setup["training"], **setup["methods"][method]["training"]}
+        training = {**setup["training"], **setup["methods"][method]["training"]}
+        return training if "samples" not in training else by_steps(training)
 
     def fitting(self, paper: str, experiment: str) -> dict[str, Any]:
         """Padding, threads, mem_mb and runtime with which pairs are registered one by one: `fitting`, or else `training`."""

@@ -7,6 +7,8 @@ from typing import Any
 Place = tuple[str, str, str]
 #: Of what a method's weights come, by its keys; without any of them they are trained from the start.
 WAYS = ("weights_of", "start_from", "compress")
+#: Tools whose fields others may start from: they have one seed.
+CLASSICAL = ("itk", "elastix", "ants")
 OPENVINO = {"of": str, "precision": str, "calibration": int}
 
 
@@ -57,6 +59,8 @@ def problem_of(about: Mapping[str, Any]) -> tuple[tuple[str, ...], str] | None:
         return (ways[1],), f"cannot stand beside {ways[0]}: a network has its weights in one way"
     if about["hold_zeros"] and not about["start_from"]:
         return ("hold_zeros",), "needs start_from, whose zeros are held"
+    if about["start"] and about["tool"] == "openvino":
+        return ("start",), "is not for the tool openvino, which runs networks on the images as they are"
     if about["tool"] == "openvino":
         given = about["settings"]
         if set(given) != set(OPENVINO) or any(not isinstance(given[key], kind) for key, kind in OPENVINO.items()):
@@ -64,6 +68,11 @@ def problem_of(about: Mapping[str, Any]) -> tuple[tuple[str, ...], str] | None:
         if given["precision"] not in ("f32", "int8") or given["calibration"] < 1:
             return ("settings",), "must have precision f32 or int8, and calibration from 1 on"
     return None
+
+
+def starts(experiment: Mapping[str, Any]) -> list[str]:
+    """Methods of an experiment whose fields others may start from: of a classical tool, from the images as they are."""
+    return [name for name, about in experiment["methods"].items() if about["tool"] in CLASSICAL and not about["start"]]
 
 
 def circular(papers: Mapping[str, Any], place: Place) -> bool:

@@ -1,6 +1,7 @@
 """What a run is made of and says: its files, its exhibits, its receipts and the words of its pages."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 from reregister.run_files import RunFiles
@@ -49,6 +50,21 @@ class Plan(RunFiles):
             **options,
         }
 
+    def listed(self, targets: Collection[str]) -> list[str]:
+        """What the index and the checksums hold: all papers, and the protocols that the run has.
+
+        targets: those that Snakemake was called with. A run has a protocol where a target asks for it, or all that there is,
+        and where it was run before.
+        """
+        asked = {*targets} & {"all", *self.settings.protocols}
+        return [
+            name
+            for name in self.settings.papers
+            if name not in self.settings.protocols
+            or asked & {"all", name}
+            or Path(self.folder, "receipts", name, "manifest.json").exists()
+        ]
+
     def pictures(self, paper: str, suffix: str) -> list[str]:
         """Files of one kind that lie beside each figure and gallery of a paper."""
         names = [*self.exhibits(paper, "figure"), *self.exhibits(paper, "gallery")]
@@ -71,7 +87,7 @@ class Plan(RunFiles):
                     receipts += self.parts("compressions", paper, experiment, method)
                 for step in (REGISTER_RULES.get(tool, "run_baseline"), "evaluate_registration"):
                     receipts.append(f"{own}/{step}/{experiment}/{method}.json")
-            if self.settings.made(paper, experiment):
+            if experiment in self.network_experiments(paper):
                 receipts.append(f"{own}/export_models/{experiment}.json")
             measured = self.read(paper, experiment, "steps")
             for method in self.with_results(paper, experiment, "steps"):
@@ -114,10 +130,13 @@ class Plan(RunFiles):
                 m: {"label": s["label"], "note": self._note(paper, name, m)} for m, s in setup["methods"].items()
             }
             experiments[name] = {key: setup[key] for key in ("title", "section", "dataset")} | {"methods": methods}
-        said = {key: entry[key] for key in ("title", "authors", "reference", "summary", "exhibits", "choices")}
+        said = {
+            key: entry[key] for key in ("title", "authors", "reference", "summary", "exhibits", "choices", "explorer")
+        }
         apart = ("run", "scale", "data", "accept_terms", "split", "anatomy", "report")
         return said | {
             "paper": paper,
+            "kind": "protocol" if paper in self.settings.protocols else "paper",
             "scale": self.settings.scale,
             "strict": self.settings.config["report"]["strict"],
             "settings": {key: value for key, value in overrides.items() if key not in apart},

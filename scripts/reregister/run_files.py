@@ -23,6 +23,7 @@ _PATTERNS = {
     "labels": "metrics/{experiment}/{method}.labels.csv",
     "images": "metrics/{experiment}/{method}.images.npz",
     "gallery": "metrics/{experiment}/{method}.gallery.npz",
+    "fields": "fields/{experiment}/{method}.npy",
     "timing": "fields/{experiment}/{method}.timing.csv",
     "traces": "fields/{experiment}/{method}.traces.csv",
     "sizes": "fields/{experiment}/{method}.sizes.csv",
@@ -140,7 +141,9 @@ class RunFiles:
         ]
 
     def network_experiments(self, paper: str) -> list[str]:
-        """Experiments of a paper that make networks themselves."""
+        """Experiments of a paper whose networks are exported: that make some themselves, and are no protocol's."""
+        if paper in self.settings.protocols:
+            return []
         return [name for name in self.settings.papers[paper]["experiments"] if self.settings.made(paper, name)]
 
     def architectures(self, paper: str, experiment: str) -> list[str]:
@@ -174,6 +177,11 @@ class RunFiles:
             return []
         name = _PATTERNS_OF_NETWORKS["weights"].format(experiment=place[1], method=place[2], part=part, seed=seed)
         return [f"{self.folder}/{place[0]}/{name}"]
+
+    def start(self, paper: str, experiment: str, method: str) -> list[str]:
+        """The fields that a method's pairs start from; none where they start from the images as they are."""
+        name = self.settings.experiment(paper, experiment)["methods"][method]["start"]
+        return self.results(paper, experiment, "fields", [name]) if name else []
 
     def with_results(self, paper: str, experiment: str, kind: str) -> list[str]:
         """Methods of an experiment that have a kind of result which not all have."""

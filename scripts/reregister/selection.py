@@ -18,10 +18,11 @@ def select(papers: Papers, only: Mapping[str, Mapping[str, Sequence[str]]], plac
     """The papers' configurations with the experiments and methods alone that `only` names.
 
     only: paper, then experiment, then methods (none listed: all of them). A paper that it does not name stays whole, but
-    for experiments on request, which run where it names them alone. The row before registration is always kept. Methods
-    that take their weights from one that is left out go with it, experiments that have nothing but the row before
-    registration too, and so do exhibits with fewer methods than `least`. place: how an error calls where `only` was set.
-    Raises ReregisterError for an unknown paper, experiment or method, and where nothing is left of a paper.
+    for experiments on request, which run where it names them alone. The row before registration is always kept, and so is a
+    method whose fields another starts from. Methods that take their weights from one that is left out go with it,
+    experiments that have nothing but the row before registration too, and so do exhibits with fewer methods than `least`.
+    place: how an error calls where `only` was set. Raises ReregisterError for an unknown paper, experiment or method, and where
+    nothing is left of a paper.
     """
     kept = {name: _unasked(paper) for name, paper in papers.items()}
     for name, experiments in only.items():
@@ -35,6 +36,7 @@ def select(papers: Papers, only: Mapping[str, Mapping[str, Sequence[str]]], plac
             for method in methods:
                 check_known(method, setup["methods"], ["only", name, experiment], place)
             wanted = {BASELINE, *(methods or setup["methods"])}
+            wanted |= {setup["methods"][method]["start"] for method in wanted}
             chosen[experiment] = {**setup, "methods": {m: s for m, s in setup["methods"].items() if m in wanted}}
         kept[name] = {**paper, "experiments": chosen}
     left = _without_orphans(kept)
@@ -131,4 +133,4 @@ def _with_exhibits(paper: Mapping[str, Any]) -> dict[str, Any]:
             left = [m for m in exhibit["methods"] if m in methods]
             if len(left if exhibit["methods"] else methods) >= exhibit["least"]:
                 exhibits[key] = {**exhibit, "methods": left}
-    return {**paper, "exhibits": exhibits}
+    return {**paper, "exhibits": exhibits, "explorer": [key for key in paper.get("explorer", ()) if key in exhibits]}

@@ -12,6 +12,7 @@ from reregister.data.unpacked import unpacked_files
 from reregister.errors import ReregisterError
 from reregister.grid import expand_grids, with_cells
 from reregister.methods import Methods
+from reregister.networks import starts
 from reregister.own_ids import read_ids
 from reregister.prior.settings import check_tools
 from reregister.registry import names
@@ -19,12 +20,18 @@ from reregister.selection import check_sources, select
 from reregister.validation import check, check_known, set_by
 
 CONFIG, DATASETS = "config/config.yaml", "config/datasets.yaml"
+#: Folders of what is run: papers, and protocols over all papers' methods.
+KINDS = ("papers", "protocols")
 
 
 @cache
 def _schema(path: Path) -> dict[str, Any]:
     # All papers are held to one schema, and reading it takes longer than any of them.
     return read_yaml(path)
+
+
+def _stems(folder: Path) -> list[str]:
+    return sorted(path.stem for path in folder.glob("*.yaml"))
 
 
 class Settings(Methods):
@@ -52,7 +59,9 @@ class Settings(Methods):
         for name, entry in self.datasets.items():
             for kind in ("data/readers", "data/standins"):
                 check_known(entry["reader"], names(kind), [name, "reader"], DATASETS)
-        papers = sorted(path.stem for path in (base / "config/papers").glob("*.yaml"))
+        # Protocols go all papers' way; what they are apart is said by the pages alone.
+        self.files = {name: f"config/{kind}/{name}.yaml" for kind in KINDS for name in _stems(base / "config" / kind)}
+        papers = list(self.files)
         for key in ("papers", "data", "split", "accept_terms"):
             for name in self.config[key]:
                 check_known(name, papers if key == "papers" else self.datasets, [key], CONFIG, self._over)
@@ -61,7 +70,11 @@ class Settings(Methods):
         self.papers_all = {name: self._paper(name) for name in papers}
         check_sources(self.papers_all, self._places)
         self.papers = select(self.papers_all, self.config["only"], self._place("only"))
-        self.claims = {name: self._read(f"config/claims/{name}.yaml", "claims") for name in papers}
+        self.protocols = [name for name in papers if self.files[name].startswith("config/protocols/")]
+        printed = [name for name in papers if name not in self.protocols]
+        # A protocol prints and claims nothing.
+        self.claims: dict[str, Any] = {name: {"numbers": [], "claims": []} for name in self.protocols}
+        self.claims |= {name: self._read(f"config/claims/{name}.yaml", "claims") for name in printed}
 
     def _schema(self, name: str) -> dict[str, Any]:
         return _schema(self.base / f"workflow/schemas/{name}.schema.yaml")
@@ -85,7 +98,7 @@ class Settings(Methods):
         return "--config" if set_by(self._over, path) else CONFIG
 
     def _paper(self, name: str) -> dict[str, Any]:
-        file, schema = f"config/papers/{name}.yaml", self._schema("paper")
+        file, schema = self.files[name], self._schema("paper")
         over = parse_overrides(self.config["papers"].get(name, {}), schema)
         place = f"{self._place('papers', name)} papers.{name}"
         content = resolve_scale(merge(read_yaml(self.base / file), over), self.scale, file)
@@ -108,6 +121,8 @@ class Settings(Methods):
                 where = ("experiments", key, "methods", method)
                 if "model" in setup:
                     known(setup["model"]["name"], names("models"), *where, "model", "name")
+                if setup["start"]:
+                    known(setup["start"], starts(experiment), *where, "start")
         for key, exhibit in paper["exhibits"].items():
             known(exhibit["function"], names("figures"), "exhibits", key, "function")
             known(exhibit["experiment"], paper["experiments"], "exhibits", key, "experiment")
@@ -115,6 +130,8 @@ class Settings(Methods):
             exhibit["methods"] = with_cells(exhibit["methods"], methods)
             for method in exhibit["methods"]:
                 known(method, methods, "exhibits", key, "methods")
+        for exhibit in paper["explorer"]:
+            known(exhibit, [key for key, about in paper["exhibits"].items() if about["kind"] == "table"], "explorer")
         return paper
 
     def source(self, dataset: str) -> str:

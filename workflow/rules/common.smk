@@ -104,6 +104,10 @@ def taken_weights(wildcards):
     return PLAN.taken_weights(**wildcards)
 
 
+def start_of(wildcards):
+    return PLAN.start(**wildcards)
+
+
 def memory_of(wildcards):
     """Memory of a job that registers or measures an experiment's pairs, MB."""
     return max(TOOLS.get(tool_of(wildcards), 0), experiment_of(wildcards)["jobs"]["mem_mb"])
@@ -143,6 +147,11 @@ def gpus(wildcards):
 def project_file(name):
     """A file of the project, relative to the working folder, so that a moved checkout reruns nothing."""
     return str(Path(os.path.relpath(workflow.basedir), name))
+
+
+def listed():
+    """Papers and protocols that the index, the checksums and the crate hold."""
+    return PLAN.listed(workflow.dag_settings.targets)
 
 
 def templates():

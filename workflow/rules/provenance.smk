@@ -26,8 +26,10 @@ rule write_audit:
 # It describes the files where they lie and copies none of them but the rules.
 rule write_crate:
     input:
-        receipts=list(dict.fromkeys(receipt for paper in SETTINGS.papers for receipt in PLAN.receipts(paper))),
-        pages=expand("<results>/receipts/{paper}/build_report.json", paper=SETTINGS.papers),
+        receipts=lambda wildcards: list(
+            dict.fromkeys(receipt for paper in listed() for receipt in PLAN.receipts(paper))
+        ),
+        pages=lambda wildcards: expand("<results>/receipts/{paper}/build_report.json", paper=listed()),
         index="<results>/receipts/build_index.json",
         sums="<results>/receipts/write_checksums.json",
         root="<results>/receipts/root.json",

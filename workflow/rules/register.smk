@@ -5,6 +5,7 @@ rule register_pairs:
     input:
         unpack(store_of),
         pairs="<results>/{paper}/pairs/{experiment}.csv",
+        start=start_of,
         weights=lambda wildcards: PLAN.weights(**wildcards),
     output:
         fields="<results>/{paper}/fields/{experiment}/{method}.npy",
@@ -40,6 +41,7 @@ rule run_baseline:
     input:
         unpack(store_of),
         pairs="<results>/{paper}/pairs/{experiment}.csv",
+        start=start_of,
     output:
         fields="<results>/{paper}/fields/{experiment}/{method}.npy",
         timing="<results>/{paper}/fields/{experiment}/{method}.timing.csv",
@@ -70,6 +72,7 @@ rule run_prior:
     input:
         unpack(store_of),
         pairs="<results>/{paper}/pairs/{experiment}.csv",
+        start=start_of,
     output:
         fields="<results>/{paper}/fields/{experiment}/{method}.npy",
         timing="<results>/{paper}/fields/{experiment}/{method}.timing.csv",

@@ -41,9 +41,9 @@ rule build_report:
 
 rule build_index:
     input:
-        manifests=expand("<results>/receipts/{paper}/manifest.json", paper=SETTINGS.papers),
-        pages=expand("<results>/receipts/{paper}/build_report.json", paper=SETTINGS.papers),
-        summaries=expand("<results>/receipts/{paper}/summary.json", paper=SETTINGS.papers),
+        manifests=lambda wildcards: expand("<results>/receipts/{paper}/manifest.json", paper=listed()),
+        pages=lambda wildcards: expand("<results>/receipts/{paper}/build_report.json", paper=listed()),
+        summaries=lambda wildcards: expand("<results>/receipts/{paper}/summary.json", paper=listed()),
         templates=templates(),
     output:
         page="<results>/report/index.html",
@@ -68,8 +68,8 @@ rule build_index:
 
 rule write_checksums:
     input:
-        receipts=[receipt for paper in SETTINGS.papers for receipt in PLAN.receipts(paper)],
-        pages=expand("<results>/receipts/{paper}/build_report.json", paper=SETTINGS.papers),
+        receipts=lambda wildcards: [receipt for paper in listed() for receipt in PLAN.receipts(paper)],
+        pages=lambda wildcards: expand("<results>/receipts/{paper}/build_report.json", paper=listed()),
         index="<results>/receipts/build_index.json",
     output:
         sums="<results>/SHA256SUMS",

@@ -7,11 +7,15 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
+from reregister.comparison import ALL
 from reregister.drawing import Exhibit, Inputs, Interval, draw_legend, draw_mean, in_order, new_figure
+from reregister.exhibits.options import options_of
+from reregister.exhibits.scores import has
 from reregister.statistics import summarise
 from reregister.tables import read_results
 
 COLUMNS = 5
+SCORES = {"ncc": "NCC of warped and fixed", "dice": "Dice of the warped and the fixed labels", "ssim": "SSIM"}
 NCC_TICKS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
 # A decade of per cent is one unit along x; methods that fold nowhere stand side by side left of the decades.
 SLOT = 0.32
@@ -20,32 +24,37 @@ SLOT = 0.32
 def draw(exhibit: Exhibit, inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     """Draw from metrics tables: per method and group the mean NCC and mean share of folded voxels with 95 % intervals.
 
-    A voxel is folded where the Jacobian determinant is not positive. NCC is spread towards 1 (by log10(1 - NCC)), the
-    share is logarithmic, and a grey band holds the methods without any fold, in their order. Returns the figure and its
-    numbers, one row for each method, group and metric.
+    Options: scores, metrics from 0 to 1 of which the first that the data have is shown (NCC where left out, otherwise such
+    as [dice, ncc]); together, whether all groups stand in one panel. A voxel is folded where the Jacobian determinant is
+    not positive. The score is spread towards 1 (by log10(1 - NCC)), the share is logarithmic, and a grey band holds the
+    methods without any fold, in their order. Returns the figure and its numbers, one row for each method, group and metric.
     """
+    told = options_of(exhibit, scores=["ncc"], together=False)
     metrics = read_results(list(inputs["metrics"]))
-    numbers = summarise(metrics, ["method", "group"], ["ncc", "fold_share"])
+    score = next((name for name in told["scores"] if has(metrics, name)), "ncc")
+    metrics = metrics.assign(group=ALL) if told["together"] else metrics
+    numbers = summarise(metrics, ["method", "group"], [score, "fold_share"])
     cells = numbers.set_index(["method", "group", "metric"])[["mean", "low", "high"]]
     groups, methods = in_order(numbers["group"]), [m for m in exhibit.labels if m in set(numbers["method"])]
     columns = min(COLUMNS, len(groups))
     rows = -(-len(groups) // columns)
-    figure = new_figure(0.9 + 1.75 * rows)
+    figure = new_figure(0.9 + (3.0 if told["together"] else 1.75) * rows)
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     first, last = _decades(numbers, len(methods))
     for axes, group in zip(grid.flat, groups, strict=False):
         axes.axvspan(first - (len(methods) + 1) * SLOT, first, color="0.93", linewidth=0, zorder=0)
         for slot, method in enumerate(methods):
-            x, y = (_interval(cells.loc[(method, group, name)]) for name in ("fold_share", "ncc"))
+            x, y = (_interval(cells.loc[(method, group, name)]) for name in ("fold_share", score))
             draw_mean(axes, method, _along(x, first, (slot - len(methods)) * SLOT), y, exhibit.labels[method])
-        axes.set_title(f"digit {group}" if group.isdigit() else group, pad=3)
+        if not told["together"]:
+            axes.set_title(f"digit {group}" if group.isdigit() else group, pad=3)
     for axes in list(grid.flat)[len(groups) :]:
         axes.set_visible(False)
-    _scales(grid[0, 0], numbers, first, last, len(methods))
+    _scales(grid[0, 0], numbers, score, first, last, len(methods))
     for axes in grid[-1]:
         axes.set_xlabel("folded pixels, %")
     for axes in grid[:, 0]:
-        axes.set_ylabel("NCC of warped and fixed")
+        axes.set_ylabel(SCORES.get(score, score))
     draw_legend(figure, {method: exhibit.labels[method] for method in methods})
     return figure, numbers
 
@@ -74,10 +83,10 @@ def _spread(ncc: ArrayLike) -> NDArray[np.float64]:
     return -np.log10(np.clip(1 - np.asarray(ncc, dtype=np.float64), 1e-6, None))
 
 
-def _scales(axes: Any, numbers: pd.DataFrame, first: float, last: float, methods: int) -> None:
+def _scales(axes: Any, numbers: pd.DataFrame, score: str, first: float, last: float, methods: int) -> None:
     """Limits, ticks and scales, which all panels share."""
     axes.set_yscale("function", functions=(_spread, lambda places: 1 - 10 ** -np.asarray(places, dtype=np.float64)))
-    values = numbers.loc[numbers["metric"] == "ncc", ["mean", "low", "high"]].to_numpy(float)
+    values = numbers.loc[numbers["metric"] == score, ["mean", "low", "high"]].to_numpy(float)
     values = _spread(values[np.isfinite(values)])
     low, high = (1 - 10 ** -(float(edge)) for edge in (values.min() - 0.12, values.max() + 0.12))
     ticks = [tick for tick in NCC_TICKS if low <= tick <= high]

@@ -13,6 +13,7 @@ import torch
 from reregister.errors import ReregisterError
 from reregister.prior.optimise import Fitted, fit, seed_of_pair
 from reregister.prior.settings import PriorSettings
+from reregister.transforms.compose import composed, pulled_back
 from reregister.weights import load_tensors, save_tensors
 
 TRACE = ("step", "loss", "max_displacement")
@@ -22,9 +23,10 @@ _WARM_UP = 2
 
 @dataclass(frozen=True)
 class Pair:
-    """One pair to be fitted: its id, rows of its images in the store, its seed, and the file that keeps what was found."""
+    """One pair to be fitted: its id, place among the pairs, rows of its images in the store, seed, and file of the result."""
 
     pair_id: str
+    place: int
     moving_row: int
     fixed_row: int
     seed: int
@@ -40,6 +42,7 @@ def plan_pairs(pairs: pd.DataFrame, seed: int, checkpoint: Path) -> list[Pair]:
     return [
         Pair(
             pair.pair_id,
+            place,
             int(pair.moving_row),
             int(pair.fixed_row),
             seed_of_pair(seed, pair.moving, pair.fixed),
@@ -57,22 +60,28 @@ def fit_pair(
     device: torch.device,
     report: Callable[[int, float], None] = lambda step, loss: None,
     warm_up: bool = False,
+    start: np.ndarray | None = None,
 ) -> None:
     """Fit one pair and keep its field, note, trace and time.
 
-    images: (N, 1, H, W). warm_up: a few steps beforehand that are not counted. Raises ReregisterError, naming the pair,
-    where it cannot be fitted.
+    images: (N, 1, H, W). warm_up: a few steps beforehand that are not counted. start: fields (P, 2, H, W) of all pairs of the
+    job, voxels: the moving image is warped by its own, and what is found is composed with it, neither of which is timed.
+    Raises ReregisterError, naming the pair, where it cannot be fitted.
     """
     moving, fixed = (np.array(images[row, 0], dtype=np.float32) for row in (pair.moving_row, pair.fixed_row))
+    before = None if start is None else np.array(start[pair.place], dtype=np.float32)
+    moving = moving if before is None else pulled_back(moving, before)
     try:
         if warm_up:
             fit(moving, fixed, model, replace(settings, iterations=_WARM_UP), pair.seed, device)
-        start = time.perf_counter()
+        began = time.perf_counter()
         fitted = fit(moving, fixed, model, settings, pair.seed, device, report)
     except ReregisterError as error:
         raise ReregisterError(f"pair {pair.pair_id}: {error}") from error
-    tensors = {"ddf": torch.from_numpy(fitted.ddf), "trace": torch.from_numpy(fitted.trace)}
-    save_tensors(Path(pair.kept), tensors, {"note": fitted.note, "seconds": time.perf_counter() - start})
+    seconds = time.perf_counter() - began
+    ddf = fitted.ddf if before is None else composed(before, fitted.ddf)
+    tensors = {"ddf": torch.from_numpy(ddf), "trace": torch.from_numpy(fitted.trace)}
+    save_tensors(Path(pair.kept), tensors, {"note": fitted.note, "seconds": seconds})
 
 
 def read_pair(pair: Pair) -> tuple[Fitted, float]:

@@ -72,7 +72,7 @@ def fit_pairs(
             def tell(step: int, loss: float, pair: Pair = pair) -> None:
                 count.step(pair, step, loss)
 
-            fit_pair(images, pair, setup.model, settings, device, tell, warm_up=place == 0)
+            fit_pair(images, pair, setup.model, settings, device, tell, place == 0, setup.fields())
             count.finish(pair)
     return record
 

@@ -22,12 +22,20 @@ from reregister.runtime import torch_settings
 
 @dataclass(frozen=True)
 class Setup:
-    """What all pairs of a job have in common. images: path of the store's images. model: name and params."""
+    """What all pairs of a job have in common.
+
+    images: path of the store's images. model: name and params. start: path of the fields that the pairs start from.
+    """
 
     images: str
     model: Mapping[str, Any]
     settings: Mapping[str, Any]
     determinism: str
+    start: str | None = None
+
+    def fields(self) -> np.ndarray | None:
+        """The fields that the pairs start from, (P, 2, H, W), voxels, mapped; None where they start from none."""
+        return None if self.start is None else np.load(self.start, mmap_mode="r", allow_pickle=False)[0]
 
     def line(self) -> str:
         """The first line of a worker's input."""
@@ -56,7 +64,8 @@ def main() -> None:
     try:
         with torch_settings(1, setup.determinism, cpu) as record:
             for line in sys.stdin:
-                fit_pair(images, Pair(**json.loads(line)), setup.model, settings, cpu, report, warm_up=first)
+                pair = Pair(**json.loads(line))
+                fit_pair(images, pair, setup.model, settings, cpu, report, first, setup.fields())
                 first = False
                 answer(finished=True)
         answer(warned=record["warned"])
