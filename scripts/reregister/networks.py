@@ -59,7 +59,7 @@ def problem_of(about: Mapping[str, Any]) -> tuple[tuple[str, ...], str] | None:
         return (ways[1],), f"cannot stand beside {ways[0]}: a network has its weights in one way"
     if about["hold_zeros"] and not about["start_from"]:
         return ("hold_zeros",), "needs start_from, whose zeros are held"
-    if about["start"] and about["tool"] == "openvino":
+    if about.get("start") and about["tool"] == "openvino":
         return ("start",), "is not for the tool openvino, which runs networks on the images as they are"
     if about["tool"] == "openvino":
         given = about["settings"]
@@ -72,7 +72,7 @@ def problem_of(about: Mapping[str, Any]) -> tuple[tuple[str, ...], str] | None:
 
 def starts(experiment: Mapping[str, Any]) -> list[str]:
     """Methods of an experiment whose fields others may start from: of a classical tool, from the images as they are."""
-    return [name for name, about in experiment["methods"].items() if about["tool"] in CLASSICAL and not about["start"]]
+    return [name for name, about in experiment["methods"].items() if about["tool"] in CLASSICAL and not about.get("start")]
 
 
 def circular(papers: Mapping[str, Any], place: Place) -> bool:

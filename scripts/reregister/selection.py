@@ -36,7 +36,7 @@ def select(papers: Papers, only: Mapping[str, Mapping[str, Sequence[str]]], plac
             for method in methods:
                 check_known(method, setup["methods"], ["only", name, experiment], place)
             wanted = {BASELINE, *(methods or setup["methods"])}
-            wanted |= {setup["methods"][method]["start"] for method in wanted}
+            wanted |= {setup["methods"][method].get("start") for method in wanted}
             chosen[experiment] = {**setup, "methods": {m: s for m, s in setup["methods"].items() if m in wanted}}
         kept[name] = {**paper, "experiments": chosen}
     left = _without_orphans(kept)
@@ -133,4 +133,5 @@ def _with_exhibits(paper: Mapping[str, Any]) -> dict[str, Any]:
             left = [m for m in exhibit["methods"] if m in methods]
             if len(left if exhibit["methods"] else methods) >= exhibit["least"]:
                 exhibits[key] = {**exhibit, "methods": left}
-    return {**paper, "exhibits": exhibits, "explorer": [key for key in paper.get("explorer", ()) if key in exhibits]}
+    shown = {"explorer": [key for key in paper["explorer"] if key in exhibits]} if "explorer" in paper else {}
+    return {**paper, "exhibits": exhibits, **shown}

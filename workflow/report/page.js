@@ -68,18 +68,19 @@ async function copyText(text) {
   }
 }
 
-/** A button that copies `text`, and says so; where nothing can be copied it shows the text, selected. */
+/** A button that copies `text`, or what that function gives, and says so; where nothing can be copied it shows the text, selected. */
 function copyButton(label, text) {
   const button = make("button", { type: "button", class: "tool copy" }, label);
   const said = make("span", { class: "said", role: "status" });
   const place = make("div", { class: "copying" }, button, said);
   button.addEventListener("click", async () => {
-    const done = await copyText(text);
+    const words = typeof text === "function" ? text() : text;
+    const done = await copyText(words);
     button.focus();
     said.textContent = done ? "Copied." : "The browser does not let this page copy; the text is below, selected.";
     if (!done && !place.querySelector("textarea")) {
       const area = make("textarea", { readonly: "", class: "by-hand", "aria-label": label });
-      area.value = text;
+      area.value = words;
       place.append(area);
       area.select();
     }
@@ -94,6 +95,38 @@ function csvOf(table) {
   return [...table.rows].map((row) => [...row.cells].map((cell) => field(value(cell))).join(",") + "\n").join("");
 }
 
+/** Rows of a table as they are read, the number with its interval in one cell. */
+function rowsOf(table) {
+  return [...table.rows].map((row) => [...row.cells].map((cell) => cell.textContent.replace(/\s+/g, " ").trim()));
+}
+
+function markdownOf(table, said) {
+  const [head, ...rows] = rowsOf(table).map((row) => row.map((text) => text.replaceAll("|", "\\|")));
+  const sides = [...table.rows[0].cells].map((cell) => (cell.classList.contains("number") ? "---:" : "---"));
+  const lines = [head, sides, ...rows].map((row) => `| ${row.join(" | ")} |\n`).join("");
+  return said ? `${lines}\n${said}\n` : lines;
+}
+
+function latexOf(table, said) {
+  const signs = { "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "−": "$-$", "λ": "$\\lambda$", "×": "$\\times$" };
+  const escaped = (text) => text.replace(/[\\~^−λ×]|[&%$#_{}]/g, (sign) => signs[sign] || `\\${sign}`);
+  const [head, ...rows] = rowsOf(table).map((row) => `${row.map(escaped).join(" & ")} \\\\\n`);
+  const sides = [...table.rows[0].cells].map((cell) => (cell.classList.contains("number") ? "r" : "l")).join("");
+  const note = said ? `% ${said}\n` : "";
+  return `${note}\\begin{tabular}{${sides}}\n\\hline\n${head}\\hline\n${rows.join("")}\\hline\n\\end{tabular}\n`;
+}
+
+/** Buttons that copy a table: the file with all digits, and as it is read, with what it was made from. */
+function copiesOf(table, what, csv, said) {
+  const ways = [["CSV", csv], ["Markdown", () => markdownOf(table, said)], ["LaTeX", () => latexOf(table, said)]];
+  const places = ways.map(([form, text]) => {
+    const place = copyButton(`Copy as ${form}`, text);
+    place.firstChild.setAttribute("aria-label", `Copy as ${form}: ${what}`);
+    return place;
+  });
+  return make("div", { class: "copies" }, ...places);
+}
+
 document.querySelectorAll("table.data").forEach((table) => {
   const region = table.parentElement;
   if (!region.nextElementSibling?.matches("script.csv")) {
@@ -103,7 +136,12 @@ document.querySelectorAll("table.data").forEach((table) => {
   if (table.tHead) makeSortable(table);
 });
 document.querySelectorAll("script.csv").forEach((data) => {
-  const what = data.dataset.what.startsWith("numbers") ? "Copy the numbers as CSV" : "Copy as CSV";
+  const table = data.previousElementSibling?.querySelector("table.data");
+  if (table) {
+    data.after(copiesOf(table, data.dataset.what, JSON.parse(data.textContent), table.closest(".exhibit")?.dataset.said));
+    return;
+  }
+  const what = "Copy the numbers as CSV";
   const place = copyButton(what, JSON.parse(data.textContent));
   place.firstChild.setAttribute("aria-label", `${what}: ${data.dataset.what}`);
   data.after(place);

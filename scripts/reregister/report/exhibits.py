@@ -40,15 +40,20 @@ def data_uri(drawing: Path) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(drawing.read_bytes()).decode()
 
 
-def label_of(name: str) -> str:
-    """What an exhibit is called: `Fig. 2` for fig2_curves, `Table S1` for tableS1_methods, else its name."""
+def label_of(name: str, about: Mapping[str, Any] | None = None) -> str:
+    """What an exhibit is called: its own label, else `Fig. 2` for fig2_curves, `Table S1` for tableS1_methods, else its name.
+
+    about: the exhibit, as the config has it.
+    """
+    if about and about.get("label"):
+        return str(about["label"])
     found = _LABEL.match(name)
     return f"{'Fig.' if found[1] == 'fig' else 'Table'} {found[2]}" if found else name
 
 
 def alternative_text(name: str, about: Mapping[str, Any]) -> str:
     """What stands for a picture that is not seen: its name and the first sentence of the caption that follows it."""
-    return f"{label_of(name)}: {re.split(r'(?<=[.]) ', about['caption'])[0]}"
+    return f"{label_of(name, about)}: {re.split(r'(?<=[.]) ', about['caption'])[0]}"
 
 
 def exhibit_of(
@@ -65,8 +70,8 @@ def exhibit_of(
     told = (run_folder.name, context["scale"], receipts, context["settings"])
     shown: dict[str, Any] = {
         "name": name,
-        "label": label_of(name),
         **about,
+        "label": label_of(name, about),
         "receipt": own,
         "dataset": context["experiments"][about["experiment"]]["dataset"],
         "steps": steps_of(own, receipts),

@@ -13,6 +13,7 @@ from reregister.provenance.files import sha256_file
 from reregister.provenance.receipt import read_receipt
 from reregister.report.environments import environments_of
 from reregister.report.exhibits import Files, exhibit_of, label_of
+from reregister.report.explorer import explorer_of
 from reregister.report.lineage import code_texts, known_files
 from reregister.report.origins import data_origin
 from reregister.report.record import (
@@ -28,7 +29,7 @@ from reregister.report.record import (
 )
 from reregister.report.verdicts import counted, refuse, verdict_of
 
-STYLES, SCRIPTS = ("style.css",), ("page.js", "viewer.js")
+STYLES, SCRIPTS = ("style.css",), ("page.js", "viewer.js", "explorer.js")
 
 
 class PaperPage(NamedTuple):
@@ -108,7 +109,7 @@ def paper_page(
     if context["strict"]:
         refuse(verdicts, context["paper"])
     exhibits = [exhibit | verdicts[exhibit["name"]]._asdict() for exhibit in exhibits]
-    named = {name: f"{label_of(name)} of {context['paper']}" for name in context["exhibits"]}
+    named = {name: f"{label_of(name, about)} of {context['paper']}" for name, about in context["exhibits"].items()}
     known = {
         "root": manifest["root"],
         "words": counted(verdicts),
@@ -132,6 +133,7 @@ def paper_page(
         commits=sorted({r["git"]["commit"] if r["git"] else "not a git checkout" for r in receipts.values()}),
         dirty=any((r["git"] or {}).get("dirty") for r in receipts.values()),
         exhibits=exhibits,
+        explorer=explorer_of(context["explorer"], files.tables, exhibits, context),
         code=code_texts(receipts, run_folder, [sha256 for exhibit in exhibits for _, sha256 in exhibit["code"]]),
         command=command(context["paper"], run_folder.name, context["scale"], receipts, context["settings"]),
     )
@@ -143,7 +145,7 @@ def _summary(
 ) -> dict[str, Any]:
     environments = known["environments"]
     return {
-        **{key: context[key] for key in ("paper", "title", "authors", "reference", "scale")},
+        **{key: context[key] for key in ("paper", "kind", "title", "authors", "reference", "scale")},
         **{key: known[key] for key in ("root", "state", "span", "words", "known")},
         "findings": len(known["findings"]),
         "exhibits": {kind: sum(e["kind"] == kind for e in exhibits) for kind in ("figure", "gallery", "table")},

@@ -88,11 +88,27 @@ LABELS = {
     "seconds_median": "median, s",
     "seconds_min": "shortest, s",
     "seconds_max": "longest, s",
-} | {
+    "seconds": "seconds for one pair",
+    "parameters": "trainable parameters",
+}
+LABELS |= {
     f"{name}_{unit}{end}": f"{before}{label}, {unit}"
-    for name, label in (("hd95", "HD95 (95SD)"), ("hd95_pooled", "HD95 pooled"), ("asd", "MAD (ASD)"))
+    for name, label in (
+        ("hd95", "HD95 (95SD)"),
+        ("hd95_pooled", "HD95 pooled"),
+        ("asd", "MAD (ASD)"),
+        ("field_error_mean", LABELS["field_error_mean"]),
+        ("field_error_p95", LABELS["field_error_p95"]),
+    )
     for unit in ("mm", "px")
     for end, before in (("", ""), ("_sd", "SD of "))
+}
+# Beside a measure, in the tables of protocols.
+LABELS |= {
+    f"{name}{end}": label + after
+    for name, label in list(LABELS.items())
+    for end, after in (("_worst", ", worst 30 %"), ("_seed_range", ", range of the seeds"))
+    if name.startswith(("ncc", "dice", "field_error_mean")) and name.count("_") < 4
 }
 INTERVAL = "95 % interval"
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
@@ -126,7 +142,7 @@ def shown_table(path: Path) -> dict[str, Any]:
     its `interval` ("" where there is none) and the full number to sort by (None for text).
     """
     header, rows = read_table(path)
-    places = _columns(header)
+    places = columns_of(header)
     return {
         "columns": [
             {
@@ -141,7 +157,7 @@ def shown_table(path: Path) -> dict[str, Any]:
     }
 
 
-def _columns(header: Sequence[str]) -> list[tuple[int, tuple[int, int] | None]]:
+def columns_of(header: Sequence[str]) -> list[tuple[int, tuple[int, int] | None]]:
     """Place of each column to show, with the places of its interval's ends where it has one."""
     where = {name: place for place, name in enumerate(header)}
     ends = {name: (where[f"{name}_low"], where[f"{name}_high"]) for name in header if _has_interval(name, where)}
