@@ -72,7 +72,9 @@ def problem_of(about: Mapping[str, Any]) -> tuple[tuple[str, ...], str] | None:
 
 def starts(experiment: Mapping[str, Any]) -> list[str]:
     """Methods of an experiment whose fields others may start from: of a classical tool, from the images as they are."""
-    return [name for name, about in experiment["methods"].items() if about["tool"] in CLASSICAL and not about.get("start")]
+    return [
+        name for name, about in experiment["methods"].items() if about["tool"] in CLASSICAL and not about.get("start")
+    ]
 
 
 def circular(papers: Mapping[str, Any], place: Place) -> bool:

@@ -74,7 +74,7 @@ def test_index_of_the_pairs_has_no_say():
 
 
 def test_times_and_notes_stay_with_their_pair(monkeypatch):
-    def timed(method, images, moving, fixed, spacing, settings, out, report, places):
+    def timed(method, images, moving, fixed, spacing, settings, out, report, places, start):
         rows = pd.DataFrame({"seconds": 0.5 * moving, "note": [f"fixed {row}" for row in fixed]})
         return np.zeros((len(moving), 2, SIDE, SIDE)), rows
 
@@ -106,7 +106,9 @@ def test_a_classical_tool_gives_a_file_of_one_seed(tmp_path):
     pairs = pd.DataFrame({"pair_id": ["p0", "p1"], "moving": ["a", "c"], "fixed": ["b", "a"], "split": "test"})
     write_frame(tmp_path / "pairs.csv", pairs.assign(group="7", cluster="x"))
     job = SimpleNamespace(
-        input=SimpleNamespace(images=tmp_path / "i.npy", subjects=tmp_path / "s.csv", pairs=tmp_path / "pairs.csv"),
+        input=SimpleNamespace(
+            images=tmp_path / "i.npy", subjects=tmp_path / "s.csv", pairs=tmp_path / "pairs.csv", start=[]
+        ),
         output=SimpleNamespace(fields=tmp_path / "fields.npy", timing=tmp_path / "timing.csv"),
         params=SimpleNamespace(settings={"shift": 3}),
         wildcards={"method": "mine"},

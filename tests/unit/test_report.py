@@ -23,6 +23,8 @@ VOID = {"meta", "img", "br", "link", "hr", "input"}
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'
 CONTEXT = """
 paper: dirnet
+kind: paper
+explorer: []
 scale: smoke
 title: A title
 authors: B. D. de Vos
