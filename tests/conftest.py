@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
+
+from reregister.config import read_yaml
 
 SAMPLES = "REREGISTER_SAMPLE_DATA"
 # A folder for runs that several processes of pytest look at, side by side: `make test` gives one.
@@ -103,6 +106,34 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
 
     folder, console = made_once("smoke", make, tmp_path_factory)
     return Workflow(folder, folder / "project", console)
+
+
+# Of the protocol what two tools and a network need, flat and in three dimensions, with and without a start.
+SIDE_BY_SIDE = {"mnist": ["identity", "dirnet_bl"], "ibsr": ["identity", "affine", "elastix_bspline"]}
+
+
+@pytest.fixture(scope="session")
+def protocol(smoke: Workflow, tmp_path_factory: pytest.TempPathFactory) -> Workflow:
+    """A copy of the finished smoke run that went on to `all`, with a part of the common protocol; look at it only."""
+    folder = tmp_path_factory.mktemp("protocol") / "run"
+    shutil.copytree(smoke.folder, folder, copy_function=shutil.copy2)
+    workflow = Workflow(folder, folder / "project")
+    path = workflow.project / "config" / "protocols" / "common_protocol.yaml"
+    config = read_yaml(path)
+    config["experiments"] = {name: config["experiments"][name] for name in SIDE_BY_SIDE}
+    for name, methods in SIDE_BY_SIDE.items():
+        setup = config["experiments"][name]
+        setup["methods"] = {method: setup["methods"][method] for method in methods}
+    exhibits = {key: about for key, about in config["exhibits"].items() if about["experiment"] in SIDE_BY_SIDE}
+    for key, about in list(exhibits.items()):
+        if "methods" in about:
+            about["methods"] = [method for method in about["methods"] if method in SIDE_BY_SIDE[about["experiment"]]]
+            if not about["methods"]:
+                del exhibits[key]
+    config |= {"exhibits": exhibits, "explorer": [key for key in config["explorer"] if key in exhibits]}
+    path.write_text(yaml.safe_dump(config, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    done = workflow.snakemake("all", "--config", "scale=smoke")
+    return replace(workflow, console=done.stdout)
 
 
 @pytest.fixture(scope="session")
