@@ -4,12 +4,15 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from reregister.provenance.varying import TIMES
 from reregister.run_files import RunFiles
 
 # Rules that make exhibits, by the kind of exhibit.
 EXHIBIT_RULES = {"figure": "plot_figure", "gallery": "plot_gallery", "table": "make_table"}
 # Rules that make a method's fields, by its tool; every other tool is a baseline.
 REGISTER_RULES = {"network": "register_pairs", "prior": "run_prior", "openvino": "run_openvino"}
+# Results that the claims of a paper are held against, besides its tables.
+WEIGHED = ("metrics", "labels", "timing", "traces", "histories", "layers", "pairs", "pool", "similarity")
 
 
 class Plan(RunFiles):
@@ -72,6 +75,11 @@ class Plan(RunFiles):
 
     def receipts(self, paper: str) -> list[str]:
         """Every receipt of a paper except its page's own, in the order of the work."""
+        weighed = [] if paper in self.settings.protocols else [f"{self.folder}/receipts/{paper}/weigh_claims.json"]
+        return [*self.work_receipts(paper), *weighed, f"{self.folder}/receipts/write_audit.json"]
+
+    def work_receipts(self, paper: str) -> list[str]:
+        """Receipts of all jobs that made a paper's results and exhibits, in the order of the work."""
         folder, own = f"{self.folder}/receipts/data", f"{self.folder}/receipts/{paper}"
         receipts = []
         for dataset in self.datasets(paper):
@@ -97,7 +105,21 @@ class Plan(RunFiles):
             receipts.append(f"{own}/compare_methods/{experiment}.json")
         for kind, step in EXHIBIT_RULES.items():
             receipts += [f"{own}/{step}/{name}.json" for name in self.exhibits(paper, kind)]
-        return [*receipts, f"{self.folder}/receipts/write_audit.json"]
+        return receipts
+
+    def weighed(self, paper: str) -> dict[str, list[str]]:
+        """Results of a paper that its claims are held against, by kind."""
+        found: dict[str, list[str]] = {}
+        for experiment in self.settings.papers[paper]["experiments"]:
+            for kind in WEIGHED:
+                if kind != "similarity" or self.read(paper, experiment, kind):
+                    found.setdefault(kind, []).extend(self.results(paper, experiment, kind))
+        tables = [f"{self.folder}/{paper}/tables/{name}.csv" for name in self.exhibits(paper, "table")]
+        return {**dict.fromkeys(WEIGHED, []), **found, "tables": tables}
+
+    def timed_tables(self, paper: str) -> list[str]:
+        """Names of a paper's tables that hold times."""
+        return [name for name in self.exhibits(paper, "table") if set(TIMES) & set(self.exhibit(paper, name)["reads"])]
 
     def credits(self, paper: str | None = None) -> dict[str, dict[str, str]]:
         """Title, licence and citation of the datasets of one paper, or of all papers."""
@@ -142,5 +164,4 @@ class Plan(RunFiles):
             "settings": {key: value for key, value in overrides.items() if key not in apart},
             "experiments": experiments,
             "datasets": self.credits(paper),
-            "claims": self.settings.claims[paper],
         }

@@ -134,6 +134,20 @@ class Settings(Methods):
             known(exhibit, [key for key, about in paper["exhibits"].items() if about["kind"] == "table"], "explorer")
         return paper
 
+    def at_full_scale(self, paper: str) -> dict[str, Any]:
+        """A paper at its own scale as its file has it, whatever the run's scale is and the command line sets."""
+        file = f"config/papers/{paper}.yaml"
+        content: dict[str, Any] = fill_defaults(
+            resolve_scale(read_yaml(self.base / file), "full", file), self._schema("paper")
+        )
+        experiments = {key: expand_grids(setup) for key, setup in content["experiments"].items()}
+        return {**content, "experiments": experiments}
+
+    def reading_at_full_scale(self, dataset: str) -> dict[str, Any]:
+        """How a dataset's archive is read at the scale full."""
+        reading: dict[str, Any] = resolve_scale(self.datasets_all[dataset], "full", DATASETS)["reading"]
+        return reading
+
     def source(self, dataset: str) -> str:
         """Where a dataset comes from: `standin`, `download` or a path, `~` spelt out."""
         source = str(self.config["data"].get(dataset, "standin"))

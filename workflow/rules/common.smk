@@ -3,6 +3,7 @@ from functools import cache
 
 from reregister.console import Console
 from reregister.errors import ReregisterError
+from reregister.full_scale import full_scale
 from reregister.plan import Plan
 from reregister.provenance.closure import SCRIPTS, code_digest
 from reregister.provenance.files import sha256_file
@@ -11,6 +12,8 @@ from reregister.settings import Settings
 
 # Memory of a job of each classical tool, MB.
 TOOLS = {"elastix": 3000, "ants": 2000, "itk": 1500}
+# What is said of a paper's numbers and claims, each as a table and as another of what rests on times.
+WEIGHED_TABLES = ("numbers", "apart", "claims")
 # What of a training's settings decides its steps.
 SCHEDULE = (
     "iterations",
@@ -137,6 +140,14 @@ def exhibit_params(wildcards):
 
 def exhibit_code(script):
     return lambda wildcards: code_of(script, ("figures", PLAN.exhibit(wildcards.paper, wildcards.exhibit)["function"]))
+
+
+def claims_of(paper):
+    """Tables of what is said of a paper's numbers and claims; a protocol prints and claims nothing."""
+    if paper in SETTINGS.protocols:
+        return []
+    names = [*WEIGHED_TABLES, *(f"timed_{name}" for name in WEIGHED_TABLES)]
+    return [f"{PLAN.folder}/{paper}/claims/{name}.csv" for name in names]
 
 
 def gpus(wildcards):

@@ -1,4 +1,4 @@
-# Metrics of each method, then all methods of an experiment side by side.
+# Metrics of each method, then all methods of an experiment side by side, and the paper's claims against all of it.
 
 
 rule evaluate_registration:
@@ -83,3 +83,34 @@ rule compare_methods:
         env=env_of("plot"),
     script:
         "../../scripts/compare_methods.py"
+
+
+rule weigh_claims:
+    input:
+        # The axes of fidelity are read off the receipts.
+        unpack(lambda wildcards: PLAN.weighed(wildcards.paper)),
+        receipts=lambda wildcards: PLAN.work_receipts(wildcards.paper),
+        sources=lambda wildcards: PLAN.sources(wildcards.paper),
+    output:
+        **{
+            name: f"<results>/{{paper}}/claims/{name}.csv"
+            for name in (*WEIGHED_TABLES, *(f"timed_{name}" for name in WEIGHED_TABLES))
+        },
+        receipt="<results>/receipts/{paper}/weigh_claims.json",
+    log:
+        "<results>/{paper}/logs/weigh_claims.log",
+    conda:
+        "../../envs/plot.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        claims=lambda wildcards: SETTINGS.claims[wildcards.paper],
+        full=lambda wildcards: full_scale(SETTINGS, wildcards.paper),
+        kinds=lambda wildcards: list(PLAN.weighed(wildcards.paper)),
+        timed=lambda wildcards: PLAN.timed_tables(wildcards.paper),
+        code=code_of("weigh_claims"),
+        env=env_of("plot"),
+    script:
+        "../../scripts/weigh_claims.py"

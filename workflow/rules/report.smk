@@ -17,6 +17,7 @@ rule build_report:
             paper=wildcards.paper,
             exhibit=PLAN.exhibits(wildcards.paper, "table"),
         ),
+        claims=lambda wildcards: claims_of(wildcards.paper),
         templates=templates(),
     output:
         page="<results>/report/{paper}.html",
@@ -44,9 +45,11 @@ rule build_index:
         manifests=lambda wildcards: expand("<results>/receipts/{paper}/manifest.json", paper=listed()),
         pages=lambda wildcards: expand("<results>/receipts/{paper}/build_report.json", paper=listed()),
         summaries=lambda wildcards: expand("<results>/receipts/{paper}/summary.json", paper=listed()),
+        claims=lambda wildcards: [file for paper in listed() for file in claims_of(paper)],
         templates=templates(),
     output:
         page="<results>/report/index.html",
+        ledger="<results>/report/ledger.html",
         root="<results>/receipts/root.json",
         receipt="<results>/receipts/build_index.json",
     log:

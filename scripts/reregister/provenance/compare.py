@@ -16,8 +16,8 @@ from reregister.errors import ReregisterError
 from reregister.provenance.audit import NoRun, Receipt, Record, computes, read_record
 from reregister.provenance.lineage import in_words
 
-# These tell of the record itself.
-_OF_THE_RECORD = ("build_report", "build_index", "write_checksums", "write_audit")
+# These read the record itself.
+_OF_THE_RECORD = ("weigh_claims", "build_report", "build_index", "write_checksums", "write_audit")
 # Rules whose outputs are measured times.
 _MEASURED = ("measure_speed", "measure_step")
 _SUFFIX_OF_TIMES = ".timing.csv"

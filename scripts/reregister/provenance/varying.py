@@ -8,6 +8,8 @@ from collections.abc import Iterable
 
 # Kinds of results that hold times, by the name under which an exhibit reads them, and what their files are called.
 TIMES = {"timing": "*.timing.csv", "steps": "*/steps/*.csv"}
+# What is said of claims about time.
+CLAIMS_OF_TIME = ("*/claims/timed_*.csv",)
 # The record, what a job says while it runs, and the pages, which show both.
 RECORD = ("receipts/*", "*/logs/*", "logs/*", "*/benchmarks/*", "report/*", "SHA256SUMS")
 
@@ -15,7 +17,7 @@ RECORD = ("receipts/*", "*/logs/*", "logs/*", "*/benchmarks/*", "report/*", "SHA
 def may_vary(timed: Iterable[str]) -> tuple[str, ...]:
     """Patterns of the files that may differ. timed: names of the exhibits that show times."""
     exhibits = [pattern.format(name) for name in timed for pattern in ("*/tables/{}.csv", "*/figures/{}.*")]
-    return (*TIMES.values(), *exhibits, *RECORD)
+    return (*TIMES.values(), *CLAIMS_OF_TIME, *exhibits, *RECORD)
 
 
 def matches(name: str, patterns: Iterable[str]) -> bool:
