@@ -1,4 +1,4 @@
-"""Build the page that lists the papers, and the run's root: one hash over the manifests of all papers."""
+"""Build the page that lists the papers, the ledger of claims, and the run's root: one hash over all manifests."""
 
 from reregister.provenance.door import Job, run
 
@@ -7,6 +7,7 @@ def main(job: Job) -> None:
     import json
 
     from reregister.provenance.files import sha256_json, write_json, write_text
+    from reregister.report.claims import ledger_rows
     from reregister.report.pages import render
 
     manifests, papers = (
@@ -27,6 +28,9 @@ def main(job: Job) -> None:
     page = render(job.input.templates, "index.html.j2", **context, root=root)
     write_json(job.output.root, root)
     write_text(job.output.page, page)
+    rows = ledger_rows([paper["paper"] for paper in papers], job.input.claims)
+    ledger = render(job.input.templates, "ledger.html.j2", rows=rows, run=job.params.run, scale=job.params.scale)
+    write_text(job.output.ledger, ledger)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,13 @@ def main(job: Job) -> None:
     groups = (job.input.figures, job.input.numbers, job.input.tables, job.input.panels)
     files = Files(*(by_name(group) for group in groups))
     page = paper_page(
-        job.run_folder, job.params.context, job.input.receipts, job.input.sources, files, job.input.templates
+        job.run_folder,
+        job.params.context,
+        job.input.receipts,
+        job.input.sources,
+        files,
+        job.input.claims,
+        job.input.templates,
     )
     write_text(job.output.page, page.html)
     write_json(job.output.manifest, page.manifest)

@@ -11,7 +11,7 @@ def main(job: Job) -> None:
 
     receipts = {path.relative_to(job.run_folder).as_posix(): read_receipt(path) for path in job.input.receipts}
     files = {kind: getattr(job.input, kind) for kind in job.params.kinds}
-    records = Records(receipts, files, job.input.sources, job.params.full, job.params.timed)
+    records = Records(receipts, files, job.input.sources, job.params.full, job.params.timed, job.params.labels)
     for name, table in weigh_paper(records, job.params.claims).items():
         write_frame(getattr(job.output, name), table)
 

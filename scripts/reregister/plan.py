@@ -115,7 +115,14 @@ class Plan(RunFiles):
                 if kind != "similarity" or self.read(paper, experiment, kind):
                     found.setdefault(kind, []).extend(self.results(paper, experiment, kind))
         tables = [f"{self.folder}/{paper}/tables/{name}.csv" for name in self.exhibits(paper, "table")]
-        return {**dict.fromkeys(WEIGHED, []), **found, "tables": tables}
+        return {**{kind: [] for kind in WEIGHED}, **found, "tables": tables}
+
+    def method_labels(self, paper: str) -> dict[str, dict[str, str]]:
+        """What the methods of a paper are called, by experiment."""
+        experiments = self.settings.papers[paper]["experiments"]
+        return {
+            name: {m: about["label"] for m, about in setup["methods"].items()} for name, setup in experiments.items()
+        }
 
     def timed_tables(self, paper: str) -> list[str]:
         """Names of a paper's tables that hold times."""
@@ -164,4 +171,5 @@ class Plan(RunFiles):
             "settings": {key: value for key, value in overrides.items() if key not in apart},
             "experiments": experiments,
             "datasets": self.credits(paper),
+            "claims": self.settings.claims[paper],
         }

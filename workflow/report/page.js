@@ -188,6 +188,27 @@ document.querySelectorAll("a[data-code]").forEach((link) => {
   });
 });
 
+/** Lists above a table that choose its rows: by paper, by verdict and by how near the run is to the paper. */
+document.querySelectorAll(".filters").forEach((place) => {
+  const rows = [...document.getElementById(place.dataset.table).tBodies[0].rows];
+  const said = make("p", { class: "said", role: "status" });
+  const lists = [["paper", "Paper"], ["word", "Verdict"], ["scope", "How near"]].map(([key, label]) => {
+    const values = [...new Set(rows.map((row) => row.dataset[key]))].sort();
+    const options = ["all", ...values].map((value, index) => make("option", { value: index ? value : "" }, value));
+    const list = make("select", { "data-key": key }, ...options);
+    place.append(make("label", {}, `${label} `, list));
+    return list;
+  });
+  const show = () => {
+    const kept = rows.filter((row) => lists.every((list) => !list.value || row.dataset[list.dataset.key] === list.value));
+    rows.forEach((row) => { row.hidden = !kept.includes(row); });
+    said.textContent = `${kept.length} of ${rows.length} rows`;
+  };
+  lists.forEach((list) => list.addEventListener("change", show));
+  place.append(said);
+  show();
+});
+
 async function sha256Of(file) {
   const digest = await crypto.subtle.digest("SHA-256", await file.arrayBuffer());
   return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");

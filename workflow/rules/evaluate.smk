@@ -110,6 +110,7 @@ rule weigh_claims:
         full=lambda wildcards: full_scale(SETTINGS, wildcards.paper),
         kinds=lambda wildcards: list(PLAN.weighed(wildcards.paper)),
         timed=lambda wildcards: PLAN.timed_tables(wildcards.paper),
+        labels=lambda wildcards: PLAN.method_labels(wildcards.paper),
         code=code_of("weigh_claims"),
         env=env_of("plot"),
     script:

@@ -16,6 +16,10 @@ LENGTHS = ("iterations", "epochs")
 MODELS = ("model", "compress", "settings")
 
 
+# Clauses that several rows share.
+LIMITED, SETTINGS, READ = "on a part of the pairs", "with other settings of the methods", "as the paper was read"
+
+
 class Axis(NamedTuple):
     """One axis in words, a scope of `SCOPES`, and the clause that a verdict then begins with, "" where it is full."""
 
@@ -40,8 +44,13 @@ class Axes(NamedTuple):
 
     @property
     def clauses(self) -> str:
-        """What a verdict begins with: `on the stand-in, at 5 % of the schedule`, "" where all five are full."""
-        return ", ".join(dict.fromkeys(part for axis in self if axis.clause for part in axis.clause.split(", ")))
+        """What a verdict begins with: `on the stand-in, at 5 % of the schedule`, "" where all five are full.
+
+        What a stand-in says is no test of the paper, so there the rest is left to the axes.
+        """
+        parts = list(dict.fromkeys(part for axis in self if axis.clause for part in axis.clause.split(", ")))
+        left_out = (LIMITED, SETTINGS, READ) if self.scope == STANDIN else ()
+        return ", ".join(part for part in parts if part not in left_out)
 
 
 def axes_of(records: Records, experiment: str, methods: Sequence[str], about: Mapping[str, Any]) -> Axes:
@@ -59,7 +68,7 @@ def axes_of(records: Records, experiment: str, methods: Sequence[str], about: Ma
         "model": _model(records, jobs),
         "metric": Axis("same"),
     }
-    for word, clause in (("assumed", "as the paper was read"), ("repaired", "as repaired")):
+    for word, clause in (("assumed", READ), ("repaired", "as repaired")):
         for name, reason in about.get(word, {}).items():
             axis = found[name]
             text = f"{word}: {reason}" if axis.scope == FULL else f"{axis.text}; {word}: {reason}"
@@ -92,7 +101,7 @@ def _split(records: Records, experiment: str) -> Axis:
         return Axis("own lists", PART, "on own lists of cases")
     changes = list(changed(records.full["pair_images"].get(experiment, {}), params))
     text = "; ".join(map(_told, changes)) or "the paper's rule"
-    return Axis(text, PART, "on a part of the pairs") if changes else Axis(text)
+    return Axis(text, PART, LIMITED) if changes else Axis(text)
 
 
 def _schedule(records: Records, jobs: Sequence[Receipt]) -> Axis:
@@ -113,7 +122,7 @@ def _schedule(records: Records, jobs: Sequence[Receipt]) -> Axis:
 def _model(records: Records, jobs: Sequence[Receipt]) -> Axis:
     changes = [change for change in _of_jobs(records, jobs) if change[0][0] in MODELS and change[0][-1] not in LENGTHS]
     told = "; ".join(dict.fromkeys(map(_told, changes)))
-    return Axis(told, PART, "with other settings of the methods") if told else Axis("full")
+    return Axis(told, PART, SETTINGS) if told else Axis("full")
 
 
 def _of_jobs(records: Records, jobs: Sequence[Receipt]) -> Iterator[tuple[tuple[str, ...], Any, Any]]:

@@ -69,7 +69,7 @@ def _within(found: Taken, printed: Printed) -> str:
 
 def counted(found: Taken) -> str:
     if found.way == CASES:
-        return f"{found.cases} cases of {found.clusters} independent ones"
+        return f"{found.cases} cases, {found.clusters} independent"
     if found.way == SEEDS:
         return f"{found.cases} seeds, lowest to highest" if found.cases > 1 else "one seed"
     return "counted"

@@ -35,9 +35,13 @@ def _values(records: Records, experiment: str, told: Told, method: str, group: s
     return found
 
 
+def _named(records: Records, experiment: str, told: Told) -> str:
+    return " minus ".join(records.label(experiment, told[name]) for name in ("first", "second"))
+
+
 def paired_difference(records: Records, experiment: str, told: Told) -> Finding:
     """A metric of one method minus that of another, pair by pair; `each: group` asks it of every group."""
-    groups: list[str | None] = [None]
+    groups: list[str | None] = [told.get("group")]
     if told.get("each") == "group":
         groups = sorted(set(records.table("metrics", experiment, told["first"])["group"]))
     rows = []
@@ -47,9 +51,8 @@ def paired_difference(records: Records, experiment: str, told: Told) -> Finding:
     verdicts = [decide(found, told["direction"], told.get("margin", 0.0)) for _, found in rows]
     words = "; ".join(f"{group + ': ' if group else ''}{between(found)}" for group, found in rows)
     margin = f", margin {told['margin']:g}" if "margin" in told else ""
-    return found_of(
-        rows[0][1], together(verdicts), f"{what(told)}, {told['first']} minus {told['second']}{margin}: {words}"
-    )
+    said = f"{what(told)}, {_named(records, experiment, told)}{margin}: {words}"
+    return found_of(rows[0][1], together(verdicts), said)
 
 
 def extreme(records: Records, experiment: str, told: Told) -> Finding:
@@ -69,8 +72,9 @@ def extreme(records: Records, experiment: str, told: Told) -> Finding:
     ]
     verdicts = [decide(found, direction) for *_, found in rows]
     nearest = min(rows, key=lambda row: row[2].mean if told["end"] == "largest" else -row[2].mean)
-    means = ", ".join(f"{name} {number(float(own.values.mean()))}" for name, own in cases.items())
-    said = f"{what(told)}: {means}; nearest, {nearest[0]} minus {nearest[1]}: {between(nearest[2])}"
+    called = {name: name if grouped else records.label(experiment, name) for name in names}
+    means = ", ".join(f"{called[name]} {number(float(own.values.mean()))}" for name, own in cases.items())
+    said = f"{what(told)}: {means}; nearest, {called[nearest[0]]} minus {called[nearest[1]]}: {between(nearest[2])}"
     return found_of(nearest[2], together(verdicts), said)
 
 
@@ -91,10 +95,9 @@ def ratio_of_times(records: Records, experiment: str, told: Told) -> Finding:
             "at_most" in told and ratio.low > told["at_most"]
         )
         verdict = HOLDS if kept.all() else FAILS if aside else UNDECIDED
+    first, second = (records.label(experiment, told[name]) for name in ("first", "second"))
     devices = "; ".join(dict.fromkeys(f"{t['device'].iloc[0]}, {t['threads'].iloc[0]} thread(s)" for t in tables))
-    said = (
-        f"{told['first']} takes {between(ratio)} times the time of {told['second']} ({devices}); claimed {bound(told)}"
-    )
+    said = f"{first} takes {between(ratio)} times the time of {second} ({devices}); claimed {bound(told)}"
     return found_of(ratio, verdict, said)
 
 
@@ -102,5 +105,5 @@ def spread(records: Records, experiment: str, told: Told) -> Finding:
     """The standard deviation of a metric over the cases, of one method minus another."""
     first, second = (_values(records, experiment, told, told[name]) for name in ("first", "second"))
     found = difference(first, second, sd_of)
-    said = f"standard deviation of {what(told)}, {told['first']} minus {told['second']}: {between(found)}"
+    said = f"standard deviation of {what(told)}, {_named(records, experiment, told)}: {between(found)}"
     return found_of(found, decide(found, told["direction"]), said)

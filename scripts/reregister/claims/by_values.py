@@ -28,7 +28,8 @@ def order(records: Records, experiment: str, told: Told) -> Finding:
     )
     met = sum(all(one < other for one, other in pairwise(row)) for row in rows)
     verdict = HOLDS if met == len(rows) else UNDECIDED if met else FAILS
-    return Finding(verdict, f"claimed {words}; so in {met} of {len(rows)} networks or runs", cases=len(rows))
+    runs = "1 run" if len(rows) == 1 else f"{len(rows)} seeds"
+    return Finding(verdict, f"claimed {words}; so in {met} of {runs}", cases=len(rows))
 
 
 def lowest(records: Records, experiment: str, told: Told) -> Finding:
@@ -45,9 +46,8 @@ def lowest(records: Records, experiment: str, told: Told) -> Finding:
         for place in range(seeds)
     ]
     met = sum(max(row[name] for name in which) < min(row[n] for n in row if n not in which) for row in rows)
-    words = ", ".join(
-        f"{name} {number(found.value)}" for name, found in sorted(taken.items(), key=lambda t: t[1].value)
-    )
+    ascending = sorted(taken.items(), key=lambda item: item[1].value)
+    words = ", ".join(f"{records.label(experiment, name)} {number(found.value)}" for name, found in ascending)
     verdict = HOLDS if met == seeds else UNDECIDED if met else FAILS
     seeds_ = "1 run" if seeds == 1 else f"{seeds} seeds"
     return Finding(verdict, f"from low to high {words}; as claimed in {met} of {seeds_}", cases=seeds)

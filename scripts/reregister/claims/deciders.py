@@ -5,7 +5,7 @@ from typing import Any
 
 from reregister.claims import by_cases, by_values
 from reregister.claims.finding import Finding, Told
-from reregister.claims.intervals import together
+from reregister.claims.intervals import FAILS, HOLDS, UNDECIDED, together
 from reregister.claims.records import Records
 from reregister.claims.takes import TIMED
 
@@ -33,6 +33,15 @@ def _all(records: Records, experiment: str, told: Told) -> Finding:
     )
 
 
+def _mixed(records: Records, experiment: str, told: Told) -> Finding:
+    """Several tests of which some hold and others fail."""
+    found = [weigh(records, experiment, one) for one in told["tests"]]
+    verdicts = [one.verdict for one in found]
+    alike = set(verdicts) in ({HOLDS}, {FAILS})
+    verdict = HOLDS if {HOLDS, FAILS} <= set(verdicts) else FAILS if alike else UNDECIDED
+    return Finding(verdict, "; ".join(f"{one.verdict}: {one.said}" for one in found), cases=found[0].cases)
+
+
 DECIDERS: dict[str, Callable[[Records, str, Told], Finding]] = {
     "paired_difference": by_cases.paired_difference,
     "extreme": by_cases.extreme,
@@ -44,6 +53,7 @@ DECIDERS: dict[str, Callable[[Records, str, Told], Finding]] = {
     "ratio_of_times": by_cases.ratio_of_times,
     "spread": by_cases.spread,
     "all": _all,
+    "mixed": _mixed,
 }
 #: Ways of `by` that decide nothing and give a reason in place of it, and the word of such a row.
 REASONS = {"cannot_stand": "cannot stand", "not_attempted": "not attempted", "setting": "taken as a setting"}
@@ -58,6 +68,9 @@ def methods_of(told: Any) -> list[str]:
                 found.append(value)
             elif key == "methods":
                 found += value
+            elif key == "where":
+                # Rows of a table, which has methods by their labels.
+                continue
             else:
                 found += methods_of(value)
     elif isinstance(told, list):

@@ -1,6 +1,6 @@
 """What a run left of a paper, by experiment and method: receipts and results, and what the paper's own scale would be."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ class Records:
 
     receipts: by their names in the run. files: paths of results by kind, `OF_METHODS`, `OF_EXPERIMENTS` and `tables`.
     sources: the source tables of the datasets. full: what the jobs would be told at the paper's own scale, see
-    `full_scale.full_scale`. timed: names of the tables that hold times.
+    `full_scale.full_scale`. timed: names of the tables that hold times. labels: what methods are called, by experiment.
     """
 
     def __init__(
@@ -33,9 +33,10 @@ class Records:
         sources: Sequence[Path],
         full: Mapping[str, Any],
         timed: Sequence[str] = (),
+        labels: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         self.full, self.timed = full, frozenset(timed)
-        self._receipts = receipts
+        self._receipts, self._labels = receipts, labels or {}
         self._makers = {file: name for name, receipt in receipts.items() for file in receipt["outputs"]}
         self._files: dict[tuple[str, ...], list[Path]] = {}
         for kind, paths in files.items():
@@ -82,9 +83,9 @@ class Records:
             self._read[key] = read_results(self._files[key], text)
         return self._read[key]
 
-    def methods(self, experiment: str) -> Iterator[str]:
-        """Methods of an experiment that were evaluated."""
-        return (key[2] for key in self._files if key[:2] == ("metrics", experiment))
+    def label(self, experiment: str, method: str) -> str:
+        """What a method is called."""
+        return self._labels.get(experiment, {}).get(method, method)
 
 
 def _place(kind: str, path: Path) -> tuple[str, ...]:

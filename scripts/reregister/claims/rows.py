@@ -65,7 +65,7 @@ def number_rows(records: Records, entries: list[Mapping[str, Any]]) -> Iterator[
                     "unit": column.get("unit", entry["unit"]),
                     "n": entry["n"],
                 }
-                row |= {"experiment": entry["experiment"], "methods": ", ".join(methods_of(told))}
+                row |= {"experiment": entry["experiment"], "methods": _labels(records, entry, methods_of(told))}
                 said, apart = _number(records, {**entry, **column}, told, parse(text))
                 shared = {key: value for key, value in {**row, **(apart or {})}.items() if key in KEPT_APART}
                 yield {**row, **said}, {**shared, **(apart or {})} if apart else None, timed(records, told)
@@ -82,7 +82,9 @@ def claim_rows(records: Records, entries: list[Mapping[str, Any]]) -> Iterator[t
             "reading": "yes" if reading else "",
             "quote": entry["reading" if reading else "quote"],
         }
-        row |= {key: entry[key] for key in ("id", "place", "test", "experiment")} | {"methods": ", ".join(names)}
+        row |= {key: entry[key] for key in ("id", "place", "test", "experiment")} | {
+            "methods": _labels(records, entry, names)
+        }
         yield {**row, **_claim(records, entry, names)}, timed(records, told)
 
 
@@ -126,6 +128,10 @@ def _number(
         apart = {**_axes(axes), **_ours(found), "why": why, "said": sentence(counted(found))}
         return {"word": "kept apart", "said": sentence(f"ours is {why}"), **_axes(axes)}, apart
     return {**_axes(axes), **_ours(found), **beside(entry, axes, found, printed)}, None
+
+
+def _labels(records: Records, entry: Mapping[str, Any], methods: list[str]) -> str:
+    return "; ".join(records.label(entry["experiment"], method) for method in methods)
 
 
 def _ours(found: Taken) -> Row:

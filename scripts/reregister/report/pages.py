@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from reregister.progress import format_seconds
 from reregister.provenance.files import sha256_file
 from reregister.provenance.receipt import read_receipt
+from reregister.report.claims import printed_tables, read_rows
 from reregister.report.environments import environments_of
 from reregister.report.exhibits import Files, exhibit_of, label_of
 from reregister.report.explorer import explorer_of
@@ -88,9 +89,11 @@ def paper_page(
     receipt_files: Sequence[Path],
     sources: Sequence[Path],
     files: Files,
+    claims: Sequence[Path],
     templates: Sequence[Path],
 ) -> PaperPage:
     """A paper's page. context: titles, captions, choices and claims that no receipt holds, and whether it is to be strict.
+    claims: the tables of `weigh_claims`.
 
     Raises ReregisterError where it is strict and an exhibit is not verified.
     """
@@ -110,6 +113,7 @@ def paper_page(
         refuse(verdicts, context["paper"])
     exhibits = [exhibit | verdicts[exhibit["name"]]._asdict() for exhibit in exhibits]
     named = {name: f"{label_of(name, about)} of {context['paper']}" for name, about in context["exhibits"].items()}
+    weighed = read_rows(claims)
     known = {
         "root": manifest["root"],
         "words": counted(verdicts),
@@ -130,6 +134,8 @@ def paper_page(
         trainings=trainings(receipts),
         baselines=baselines(receipts),
         pairings=pairings(receipts),
+        printed=printed_tables(context["claims"]["numbers"], weighed),
+        claims=weighed["claims"],
         commits=sorted({r["git"]["commit"] if r["git"] else "not a git checkout" for r in receipts.values()}),
         dirty=any((r["git"] or {}).get("dirty") for r in receipts.values()),
         exhibits=exhibits,
