@@ -5,7 +5,7 @@ import io
 
 import numpy as np
 import seaborn as sns
-from matplotlib.figure import Figure
+from contourpy import contour_generator
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
@@ -129,6 +129,6 @@ def outlines(mask: Array | NDArray[np.integer]) -> list[list[list[float]]]:
         if label > 0:
             # A margin of zeros closes the outline of what touches the border.
             inside = np.pad(np.asarray(mask) == label, 1).astype(float)
-            found = Figure().add_subplot().contour(inside, levels=[0.5]).allsegs[0]
+            found = contour_generator(z=inside).lines(0.5)
             lines += [(np.asarray(line) - 1).round(2).tolist() for line in found]
     return lines
