@@ -111,6 +111,10 @@ def test_examples_are_the_pairs_of_their_ranks(case) -> None:
         assert found["ncc_before"][place] == pytest.approx(ncc(images[row, 0], images[row + PAIRS, 0]))
         for key, column in (("fold_share", "fold_share"), ("field_error", "field_error_mean")):
             assert found[key][place] == by_id.loc[name, column]
+    np.testing.assert_array_equal(found["spacing"], np.full((4, 2), 0.5))
+    # A store without affines does not say where axes lead.
+    assert found["axes"].tolist() == [""] * 4
+    assert found["label_names"].shape == (4, 0)
     # Without labels: no overlap, and masks of zeros in the images' size.
     assert np.isnan(found["dice_before"]).all()
     assert np.isnan(found["dice_after"]).all()
@@ -168,6 +172,7 @@ def test_examples_of_labels_go_by_overlap_and_show_the_scored_labels(case, score
         assert found["dice_before"][place] == pytest.approx(np.mean(before))
         assert found["dice_after"][place] == by_id[name] == pytest.approx(np.mean(after))
     assert found["mask_moving"].dtype == found["mask_warped"].dtype == np.uint8
+    assert found["label_names"].tolist() == [scored] * 4
 
 
 def test_a_pair_without_a_common_label_has_no_overlap_to_show(case) -> None:

@@ -32,6 +32,7 @@ DRAWN = {
     "sparsity_by_layer": LABELS,
     "training_and_inference": {"trained": "Trained"},
     "volume_examples": LABELS,
+    "volumes": SPEEDS,
 }
 TABLES = ("accuracy_by_label", "int8_speed", "order_of_rows")
 PAIRS, STRUCTURES, SHAPE = 6, ("white matter", "stem", "CSF"), (12, 14, 16)
@@ -114,7 +115,8 @@ def examples_of(method: str) -> dict[str, Any]:
     numbers |= {"dice_before": [0.5] * 4, "dice_after": [DICE[method]] * 4}
     arrays = {role: np.repeat(image[None, None].astype(np.float32), 4, 0) for role, image in images.items()}
     arrays |= {f"mask_{role}": np.repeat(mask[None].astype(np.uint8), 4, 0) for role, mask in masks.items()}
-    return {"method": method, **texts, **numbers, **arrays, "ddf": ddf}
+    about = {"spacing": [[1.5] * 3] * 4, "axes": ["RAS"] * 4, "label_names": [["first half", "second half"]] * 4}
+    return {"method": method, **texts, **numbers, **about, **arrays, "ddf": ddf}
 
 
 def timing_of(method: str, seconds: float, seed: int = 0) -> pd.DataFrame:

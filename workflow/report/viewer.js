@@ -45,7 +45,7 @@ function numbersOf(item) {
     ["Pair", `${item.moving_id} to ${item.fixed_id}, group ${item.group}`],
     ["NCC", `${shown(item.ncc_before)} before, ${shown(item.ncc_after)} after`],
     ...(missing(item.dice_after) ? [] : [["Dice", `${shown(item.dice_before)} before, ${shown(item.dice_after)} after`]]),
-    ["Folded", missing(item.fold_share) ? "undefined" : `${shown(100 * item.fold_share)} % of pixels`],
+    ["Folded", missing(item.fold_share) ? "undefined" : `${shown(100 * item.fold_share)} % of ${item.size ? "voxels" : "pixels"}`],
     ["Field error", missing(item.field_error) ? "not known" : `${shown(item.field_error)} ${item.unit || "px"}, mean`],
   ];
   if (item.difference_after) rows.push(["Differences", `absolute, from 0 (dark) to ${shown(item.difference_highest)} (light)`]);
@@ -286,5 +286,5 @@ function makeSequence(place, panels) {
 
 document.querySelectorAll(".viewer").forEach((place) => {
   const panels = JSON.parse(place.querySelector("script").textContent);
-  (panels.kind === "sequence" ? makeSequence : makeGallery)(place, panels);
+  ({ sequence: makeSequence, volumes: makeVolumes }[panels.kind] ?? makeGallery)(place, panels);
 });

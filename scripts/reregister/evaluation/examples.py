@@ -35,11 +35,12 @@ def example_pairs(
 
     fields: (P, ndim, *spatial), voxels. metrics: the table that `evaluate_fields` made of them. by_group: rank the pairs of
     each group by themselves. The pair for all methods, rank `common`, is the median one before registration. One entry
-    along the first axis for each rank: rank, pair_id, moving_id, fixed_id, group and unit (of lengths; text), ncc_before,
-    ncc_after, dice_before and dice_after (mean over the scored labels, NaN without), fold_share and field_error (NaN
-    without a true field), moving, fixed and warped (R, C, *spatial), ddf (R, ndim, *spatial), voxels, and mask_moving,
-    mask_fixed and mask_warped (R, *spatial), uint8: the scored labels numbered from 1 in their order, 0 elsewhere; nothing
-    without ranks.
+    along the first axis for each rank: rank, pair_id, moving_id, fixed_id, group and unit (of lengths; text), spacing (R,
+    ndim) and axes (where they lead, "" where unknown) of the fixed image, ncc_before, ncc_after, dice_before and
+    dice_after (mean over the scored labels, NaN without), fold_share and field_error (NaN without a true field), moving,
+    fixed and warped (R, C, *spatial), ddf (R, ndim, *spatial), voxels, mask_moving, mask_fixed and mask_warped (R,
+    *spatial), uint8: the scored labels numbered from 1 in their order, 0 elsewhere, and label_names (R, labels), their
+    names; nothing without ranks.
     """
     parts = [rows for _, rows in metrics.groupby("group")] if by_group else [metrics]
     ranked = [(rank, row) for rows in parts for rank, row in rank_pairs(rows).items()]
@@ -128,4 +129,5 @@ def _case(data: PairData, fields: np.ndarray, metrics: pd.DataFrame, row: int) -
     values |= {"fold_share": found["fold_share"], "field_error": found["field_error_mean"]}
     arrays = {"moving": moving, "fixed": fixed, "warped": data.warped(moving, ddf), "ddf": ddf}
     arrays |= dict(zip(("mask_moving", "mask_fixed", "mask_warped"), masks, strict=True))
-    return {**ids, "unit": found["unit"], **values, **arrays}
+    about = {"unit": found["unit"], "spacing": data.spacing(row), "axes": data.axes(row)}
+    return {**ids, **about, "label_names": np.array(data.scored_names, dtype=str), **values, **arrays}

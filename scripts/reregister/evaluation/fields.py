@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 
 from reregister.data.label_maps import LabelMaps
+from reregister.data.orientation import axes_of
 from reregister.data.store import ImageStore
 from reregister.errors import ReregisterError
 from reregister.metrics.intensity import ssim
@@ -77,6 +78,13 @@ class PairData:
     def spacing(self, position: int) -> tuple[float, ...]:
         """Spacing of the fixed image of a pair, on whose grid the field lives."""
         return tuple(self.store.spacings[self.pairs["fixed_row"].iloc[position]].tolist())
+
+    def axes(self, position: int) -> str:
+        """Where the axes of the fixed image of a pair lead, such as `RAS`; "" where the store does not say."""
+        subjects = self.store.subjects
+        if "affine" not in subjects or self.store.images.ndim != 5:
+            return ""
+        return axes_of(subjects["affine"].iloc[self.pairs["fixed_row"].iloc[position]])
 
     def label_sides(self, position: int, names: Sequence[str]) -> dict[str, tuple[bool, bool]]:
         """Which image of a pair, moving and fixed, has a voxel of a label; labels that neither image's table names are out.

@@ -1,5 +1,6 @@
 """Slices of volumes as radiologists look at them: the head up, its right on the left of the page."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -37,12 +38,20 @@ def cut_field(ddf: NDArray[Any], plane: str, place: float = 0.5, axes: str = "RA
     return np.asarray(flat * signs[:, None, None])
 
 
+def order_of(wanted: Sequence[str], axes: str) -> tuple[list[int], list[bool]]:
+    """Which axes of a volume lie along `wanted`, and whether each is to be turned round to lead there.
+
+    wanted: letters of R, L, A, P, S, I. axes: as of `cut`. Raises ValueError for other axes.
+    """
+    if sorted(min(letter, OPPOSITE.get(letter, "")) for letter in axes) != ["A", "I", "L"]:
+        raise ValueError(f"axes are named by where they lead, such as RAS, not {axes}")
+    order = [next(k for k, letter in enumerate(axes) if letter in (end, OPPOSITE[end])) for end in wanted]
+    return order, [axes[k] != end for k, end in zip(order, wanted, strict=True)]
+
+
 def _order(plane: str, axes: str) -> tuple[list[int], list[bool]]:
     """The volume's axes across the plane, down and across the page; and whether the last two are to be turned round."""
     if plane not in PLANES:
         raise ValueError(f"a plane is {', '.join(PLANES)}, not {plane}")
-    if sorted(min(letter, OPPOSITE.get(letter, "")) for letter in axes) != ["A", "I", "L"]:
-        raise ValueError(f"axes are named by where they lead, such as RAS, not {axes}")
-    wanted = PLANES[plane]
-    order = [next(k for k, letter in enumerate(axes) if letter in (end, OPPOSITE[end])) for end in wanted]
-    return order, [axes[k] != end for k, end in zip(order[1:], wanted[1:], strict=True)]
+    order, flips = order_of(PLANES[plane], axes)
+    return order, flips[1:]

@@ -30,7 +30,7 @@ from reregister.report.record import (
 )
 from reregister.report.verdicts import counted, refuse, verdict_of
 
-STYLES, SCRIPTS = ("style.css",), ("page.js", "explorer.js", "viewer.js")
+STYLES, SCRIPTS = ("style.css",), ("page.js", "explorer.js", "volume.js", "viewer.js")
 
 
 class PaperPage(NamedTuple):
