@@ -7,19 +7,21 @@ def main(job: Job) -> None:
     import numpy as np
 
     from reregister.data.source import locate, read_source
-    from reregister.runtime import choose_device, choose_precision
+    from reregister.devices import take_device
+    from reregister.runtime import choose_precision
     from reregister.steps.table import as_table, read_rows, step_rows
     from reregister.tables import write_frame
 
     params = job.params
     assert job.location is not None
-    device = choose_device(params.device)
+    device, job.gpu = take_device(params.device, job.warn)
     job.device, job.precision = device.type, choose_precision(params.precision, device)
     labels = params.labels or {}
     case = {
         "shape": list(np.load(job.input.images, mmap_mode="r").shape[1:]),
         "labels": 1 if labels.get("per_step") == "one" else len(labels.get("names", ())),
-        "device": job.device,
+        # With its number: the processes that measure see the same GPUs as this one, which holds that one for them.
+        "device": str(device),
         "threads": job.threads,
         "precision": job.precision,
         **{name: getattr(params, name) for name in ("model", "loss", "optimiser", "padding", "determinism")},

@@ -8,9 +8,10 @@ def main(job: Job) -> None:
 
     from reregister.baselines.batch import fields_file, read_start, timing_table
     from reregister.data.store import ImageStore
+    from reregister.devices import take_device
     from reregister.inference import register_by_part
     from reregister.layers import padding_note
-    from reregister.runtime import choose_device, torch_settings
+    from reregister.runtime import torch_settings
     from reregister.tables import write_frame
     from reregister.weights import load_model
 
@@ -18,7 +19,7 @@ def main(job: Job) -> None:
     parts, seeds, method = job.params.parts, job.params.seeds, job.wildcards["method"]
     store = ImageStore.open(job.input.images, job.input.subjects)
     pairs = store.frozen_pairs(job.input.pairs, "test")
-    device = choose_device(job.params.device)
+    device, job.gpu = take_device(job.params.device, job.warn)
     job.device = device.type
     shape = (len(seeds), len(pairs), store.images.ndim - 2, *store.images.shape[2:])
     timings, note = [], ""

@@ -8,11 +8,11 @@ def main(job: Job) -> None:
 
     from reregister.baselines.batch import read_start, timing_table
     from reregister.data.store import ImageStore
+    from reregister.devices import take_device
     from reregister.prior.pairs import collect, left_over, plan_pairs
     from reregister.prior.settings import PriorSettings
     from reregister.prior.side_by_side import fit_pairs
     from reregister.prior.worker import Setup
-    from reregister.runtime import choose_device
     from reregister.tables import write_array, write_frame
     from reregister.weights import build_model, make_card, write_card
 
@@ -21,7 +21,7 @@ def main(job: Job) -> None:
     settings = PriorSettings.of(job.params.settings)
     pairs = plan_pairs(frozen, settings.seed, job.checkpoint)
     left = left_over(pairs)
-    device = choose_device(job.params.device)
+    device, job.gpu = take_device(job.params.device, job.warn)
     job.device, each = device.type, settings.iterations
     job.resumed_from = len(pairs) - len(left) or None
     progress = job.progress(len(pairs) * each, "steps")

@@ -11,9 +11,10 @@ def main(job: Job) -> None:
     from reregister.card import describe_data
     from reregister.data.label_maps import LabelMaps
     from reregister.data.store import ImageStore
+    from reregister.devices import take_device
     from reregister.layers import padding_note
     from reregister.losses import build_loss
-    from reregister.runtime import choose_device, choose_precision, torch_settings
+    from reregister.runtime import choose_precision, torch_settings
     from reregister.tables import write_frame
     from reregister.training.data import history_frame, training_data
     from reregister.training.loop import Trainer, build_optimiser
@@ -28,7 +29,7 @@ def main(job: Job) -> None:
     labels = LabelMaps.open(job.input.labels, job.input.label_table) if wanted else None
     data = training_data(store, job.input.pairs, job.input.pool, part, labels, wanted["names"] if wanted else ())
     schedule = make_schedule(job.params.schedule, len(data.pool), data.each_once)
-    device = choose_device(job.params.device)
+    device, job.gpu = take_device(job.params.device, job.warn)
     job.device, job.precision = device.type, choose_precision(schedule.precision, device)
     schedule = replace(schedule, precision=job.precision)
     progress = job.progress(schedule.iterations, "steps")

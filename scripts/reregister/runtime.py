@@ -1,6 +1,7 @@
 """Settings of the process that move results or speed: allocator, torch's threads, determinism and device."""
 
 import ctypes
+import os
 import platform
 import warnings
 from collections.abc import Iterator
@@ -29,10 +30,12 @@ def keep_freed_memory() -> bool:
 
 
 def choose_device(name: str) -> torch.device:
-    """The device for `auto`, `cpu` or `cuda`. Raises ReregisterError for cuda where there is none."""
-    if name == "cuda" and not torch.cuda.is_available():
+    """The device for `auto`, `cpu`, `cuda` or one GPU such as `cuda:1`. Raises ReregisterError for cuda where there is none."""
+    if name.startswith("cuda") and not torch.cuda.is_available():
         raise ReregisterError("device is cuda but torch sees no GPU here; set device to auto or cpu")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
 
 
 def choose_precision(name: str, device: torch.device) -> str:
@@ -79,6 +82,8 @@ def torch_settings(threads: int, determinism: str, device: torch.device) -> Iter
             memory.fill_uninitialized_memory = False
             if device.type == "cuda":
                 torch.backends.cudnn.benchmark = False
+                # Read when the first product is computed; without it every product counts as not deterministic.
+                os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         with _collect_operators(operators):
             yield record
     finally:

@@ -179,6 +179,7 @@ def test_receipt_holds_what_went_in_and_what_came_out(place: Place) -> None:
     assert place.outputs[1].read_text() == f"identity,affine 3 {record['recipe_id']}"
     run = record["run"]
     assert (run["threads"], run["device"], run["resumed_from"]) == (3, "cpu", None)
+    assert (run["gpu"], run["warnings"]) == (None, [])
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", run["start"])
     assert run["end"] >= run["start"]
     for key in ("undeclared_reads", "undeclared_writes", "undeclared_code", "network", "programs"):

@@ -36,6 +36,32 @@ def test_findings_list_what_the_jobs_noticed() -> None:
     ]
 
 
+def test_a_warning_of_many_jobs_is_one_finding() -> None:
+    jobs = {
+        name: receipt(rule, run={"warnings": said})
+        for name, rule, said in [
+            ("a", "train_model", ["no GPU"]),
+            ("b", "train_model", ["no GPU", "another"]),
+            ("c", "register_pairs", ["no GPU"]),
+            ("d", "make_table", []),
+        ]
+    }
+    assert record.findings(jobs) == [
+        "warning of train_model (1): another",
+        "warning of register_pairs (1), train_model (2): no GPU",
+    ]
+
+
+def test_a_gpu_is_shown_by_its_name() -> None:
+    gpu = {"name": "NVIDIA H200", "driver": "570.86.15", "memory_mib": 143771}
+    jobs = {
+        "a": receipt("train_model", run={"device": "cuda", "gpu": gpu, "precision": "bf16"}),
+        "b": receipt("train_model", run={"gpu": None, "precision": "fp32"}),
+    }
+    (train,) = record.work_done(jobs)
+    assert train["devices"] == "NVIDIA H200 (bf16), cpu (fp32)"
+
+
 def test_work_and_trainings_are_summed_up() -> None:
     jobs = {
         "b": receipt("train_model", 7, run={"wall_s": 2.0, "device": "cuda", "threads": 2}),

@@ -194,6 +194,8 @@ def _record(job: Job, start: _Start, outputs: dict[str, Any], watch: Watch) -> d
             "peak_memory_mib": surroundings.peak_memory_mib(),
             "threads": job.threads,
             "device": job.device,
+            "gpu": job.gpu,
+            "warnings": job.warnings,
             "precision": job.precision,
             "resumed_from": job.resumed_from,
         },

@@ -36,6 +36,10 @@ class Job:
     resumed_from: int | None = None
     determinism: dict[str, Any] = field(default_factory=dict)
     device: str = "cpu"
+    #: Name, driver and memory_mib of the GPU; None on a CPU.
+    gpu: dict[str, Any] | None = None
+    #: What the job found amiss though it could go on, a sentence each.
+    warnings: list[str] = field(default_factory=list)
     #: Of a network's arithmetic in training, settled by the job; None for jobs that train none.
     precision: str | None = None
 
@@ -53,6 +57,11 @@ class Job:
         """A writer of this job's `.progress.jsonl`, beside its log."""
         path = self.log.with_suffix(".progress.jsonl") if self.log else None
         return Progress(path, self.label, total, unit)
+
+    def warn(self, sentence: str) -> None:
+        """Say in the log, the receipt and so on the page of the paper what is amiss though the job goes on."""
+        print(f"warning: {sentence}", flush=True)
+        self.warnings.append(sentence)
 
     @property
     def label(self) -> str:

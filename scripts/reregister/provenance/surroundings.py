@@ -14,7 +14,8 @@ from typing import Any
 
 from reregister.provenance.files import resolver
 
-_VARIABLES = re.compile(r"^(OMP|MKL|OPENBLAS|KMP|ITK|CUDA|CUBLAS|TORCH|PYTHONHASHSEED|NUMEXPR|MALLOC)")
+# Not which of several GPUs a job was given: that is another for each, and moves no number.
+_VARIABLES = re.compile(r"^(OMP|MKL|OPENBLAS|KMP|ITK|CUDA(?!_VISIBLE)|CUBLAS|TORCH|PYTHONHASHSEED|NUMEXPR|MALLOC)")
 # The top-level name of a Python file in a list of a distribution's files; paths are quoted where they hold a comma.
 _PYTHON_FILE = re.compile(r"""^"?([^/,"\n]+?)(?:/[^,"\n]*)?\.py(?:"?,.*)?$""", re.M)
 _FIELD = re.compile(r"^(Name|Version):[ \t]*(.*?)[ \t]*$", re.M)
@@ -89,7 +90,7 @@ def torch_state() -> dict[str, Any] | None:
     return {
         "version": torch.__version__,
         "threads": torch.get_num_threads(),
-        "device": torch.cuda.get_device_name(0) if cuda else "cpu",
+        "device": torch.cuda.get_device_name() if cuda else "cpu",
         "cuda": torch.version.cuda,
         "cudnn": torch.backends.cudnn.version() if cuda else None,
     }

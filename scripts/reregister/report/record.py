@@ -1,6 +1,7 @@
 """What the receipts of a run say was done: jobs, times, trainings, findings, and the calls that do it again."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,8 +39,10 @@ def work_done(receipts: Receipts) -> list[dict[str, Any]]:
 
 
 def _device(run: Mapping[str, Any]) -> str:
-    """The device, and the precision of a training: `cpu (bf16)`."""
-    return f"{run['device']} ({run['precision']})" if run.get("precision") else str(run["device"])
+    """The device, of a GPU its name, and the precision of a training: `cpu (bf16)`."""
+    gpu = run.get("gpu")
+    name = str(gpu["name"] if gpu else run["device"])
+    return f"{name} ({run['precision']})" if run.get("precision") else name
 
 
 def span(receipts: Receipts) -> dict[str, Any]:
@@ -114,8 +117,8 @@ def _entry(key: str, value: Any) -> str:
 
 
 def findings(receipts: Receipts) -> list[str]:
-    """What the jobs themselves noticed: undeclared files or code, network outside a download, uncommitted code."""
-    lines = []
+    """What the jobs themselves noticed: warnings, undeclared files or code, network outside a download, uncommitted code."""
+    lines = _warnings(receipts)
     for name, receipt in sorted(receipts.items()):
         for key in ("undeclared_reads", "undeclared_writes", "undeclared_code"):
             if receipt[key]:
@@ -130,6 +133,18 @@ def findings(receipts: Receipts) -> list[str]:
     if untracked:
         lines.append(f"files of the project that no commit holds: {', '.join(untracked)}")
     return lines
+
+
+def _warnings(receipts: Receipts) -> list[str]:
+    """Each warning once, with the number of jobs that gave it, by rule."""
+    jobs: dict[str, Counter[str]] = {}
+    for receipt in receipts.values():
+        for sentence in receipt["run"].get("warnings", ()):
+            jobs.setdefault(sentence, Counter())[receipt["recipe"]["rule"]] += 1
+    return [
+        f"warning of {', '.join(f'{rule} ({count})' for rule, count in sorted(rules.items()))}: {sentence}"
+        for sentence, rules in sorted(jobs.items())
+    ]
 
 
 def command(target: str, run: str, scale: str, receipts: Receipts, settings: Mapping[str, Any] | None = None) -> str:

@@ -29,7 +29,7 @@ class TrainingLabels:
 
     def channels(self, images: NDArray[np.intp], values: NDArray[np.int16], device: torch.device) -> Tensor:
         """Labels of images (rows of the training's) by their values (B, L): float32 (B, L, *spatial), 0 and 1."""
-        maps = torch.from_numpy(np.ascontiguousarray(self.maps[self.rows[images]])).to(device, non_blocking=True)
+        maps = _on(self.maps[self.rows[images]], device)
         wanted = torch.from_numpy(values).to(device).reshape(*values.shape, *[1] * (maps.ndim - 1))
         return (maps[:, None] == wanted).float()
 
@@ -75,15 +75,18 @@ def make_batch(
     values: tuple[NDArray[np.int16], NDArray[np.int16]] | None = None,
 ) -> Batch:
     """The pairs of rows as a batch. values: of the labels that are wanted in either map, (B, L); without it all."""
-    images = [
-        torch.from_numpy(np.ascontiguousarray(data.images[rows])).to(device, non_blocking=True)
-        for rows in (moving, fixed)
-    ]
+    images = [_on(data.images[rows], device) for rows in (moving, fixed)]
     if data.labels is None:
         return Batch(*images)
     wanted = values or (data.labels.values[moving], data.labels.values[fixed])
     masks = [data.labels.channels(rows, own, device) for rows, own in zip((moving, fixed), wanted, strict=True)]
     return Batch(*images, *masks)
+
+
+def _on(values: NDArray[Any], device: torch.device) -> Tensor:
+    tensor = torch.from_numpy(np.ascontiguousarray(values))
+    # Only from pinned memory does the copy to a GPU run while the processor goes on.
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def one_label(
