@@ -17,6 +17,7 @@ from typing import Any
 from reregister.last_words import last_words
 from reregister.progress import format_seconds, read_state
 from reregister.snakemake_log import Events, calm, progress_file
+from reregister.snakemake_timers import Timers, cancel_timers
 
 logger = logging.getLogger("snakemake.logging")
 WIDTH = 120
@@ -42,6 +43,7 @@ class Console:
             if "RULES" in quiet:
                 calm(logger.handlers)
             logger.addHandler(self._events)
+            logger.addHandler(Timers())
             if "ALL" not in quiet:
                 # Jobs leave it to the end of the run to say what failed.
                 os.environ["REREGISTER_CONSOLE"] = "1"
@@ -92,6 +94,7 @@ class Console:
     def _last_line(self) -> Iterator[None]:
         self._end.set()
         with _harmless():
+            cancel_timers()
             if self._thread.is_alive():
                 self._thread.join(timeout=5)
             yield

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from reregister import console, snakemake_log
+from reregister import console, snakemake_log, snakemake_timers
 from reregister.console import Console, clip, pauses
 from reregister.progress import SILENT_AFTER_S
 from reregister.snakemake_log import Events, calm, is_chatter
@@ -189,6 +189,22 @@ def test_an_exception_is_one_line(records: list[logging.LogRecord], monkeypatch:
     voice.fail()
     assert [record.levelname for record in records] == ["WARNING"] * 3
     assert all("AttributeError" in r.getMessage() and "\n" not in r.getMessage() for r in records)
+
+
+@pytest.mark.parametrize("quiet", ["PROGRESS", "ALL"])
+@pytest.mark.parametrize("end", ["succeed", "fail"])
+def test_timers_of_the_scheduler_are_thinned_out_on_the_way_and_gone_at_the_end(
+    end: str, quiet: str, records: list[logging.LogRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[int] = []
+    for module in (console, snakemake_timers):
+        monkeypatch.setattr(module, "cancel_timers", lambda keep=0: kept.append(keep))
+    voice = Console(workflow(quiet))
+    voice.start()
+    for number in range(3):
+        starts(job(number, "train_model"))
+    getattr(voice, end)()
+    assert kept == [1, 1, 1, 0]
 
 
 @pytest.mark.parametrize("level", ["PROGRESS", "ALL"])

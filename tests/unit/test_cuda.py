@@ -1,7 +1,6 @@
 """What a GPU computes, held to what the CPU does. Skipped where torch sees none; each test makes its case as a job would."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -117,11 +116,11 @@ def test_strict_stops_at_such_an_operator(gpu: torch.device, tmp_path: Path) -> 
 
 
 @pytest.fixture
-def stopped() -> Iterator[type[Exception]]:
+def stopped() -> type[Exception]:
     class Stopped(Exception):
         pass
 
-    yield Stopped
+    return Stopped
 
 
 def test_a_stopped_training_goes_on_with_the_generator_of_the_gpu(
