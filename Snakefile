@@ -22,6 +22,12 @@ pathvars:
     results=f"results/{SETTINGS.run}",
 
 
+# Not otherwise: Snakemake refuses a path with a blank in it, be the image used or not.
+if "APPTAINER" in {method.name for method in workflow.deployment_settings.deployment_method}:
+
+    container: project_file("envs/container.sif")
+
+
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/register.smk"

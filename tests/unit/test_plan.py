@@ -194,3 +194,16 @@ def test_a_page_repeats_what_the_command_line_set_but_no_lists_of_ids() -> None:
     assert context["settings"] == {"seeds": [1], "device": "cpu"}
     assert set(context["datasets"]) == {"mnist", "scd"}
     assert context["experiments"]["mnist"]["methods"]["elastix_bspline"]["note"]
+
+
+def test_jobs_grow_with_the_seeds_and_by_the_same_number_for_each() -> None:
+    def jobs(seeds: int) -> int:
+        made = plan(seeds=list(range(seeds)))
+        named = [name for paper in made.settings.papers for name in made.receipts(paper)]
+        # Data and the audit are named by every paper that they belong to.
+        return len(set(named))
+
+    few, more, many = jobs(10), jobs(20), jobs(1000)
+    assert more > few
+    assert many - more == 98 * (more - few)
+    assert many > 40_000
