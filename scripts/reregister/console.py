@@ -60,7 +60,7 @@ class Console:
     def fail(self) -> None:
         """Say what failed, each with its error and the end of its log, and how to go on."""
         with self._last_line():
-            failed = sorted(_single(self._workflow.scheduler.failed), key=_label)
+            failed = sorted(self._failed(), key=_label)
             lines = [f"{'failed' if failed else 'stopped'} after {self._elapsed()}: {self._count(failed=failed)}"]
             for number, job in enumerate(failed):
                 lines += self._block(job, with_log=number < LOGS_SHOWN and not self._logs_are_shown())
@@ -113,6 +113,18 @@ class Console:
         several = "".join(f", {len(jobs)} {name}" for name, jobs in counts.items() if jobs)
         return f"{self._workflow.scheduler.finished_jobs} of {_jobs(len(self._workflow.dag))} done{several}"
 
+    def _failed(self) -> list[Any]:
+        """Jobs that failed; of a group those whose own log names an error, or all where none does."""
+        failed = []
+        for job in list(self._workflow.scheduler.failed):
+            members = _single([job])
+            failed += [member for member in members if self._error(member)] or members
+        return failed
+
+    def _error(self, job: Any) -> str:
+        log = Path(job.log[0]) if job.log else None
+        return last_words(log)[0] if log and self._events.is_new(log) else ""
+
     def _line(self, job: Any) -> tuple[bool, str]:
         log = Path(job.log[0])
         since = self._events.since(job)
@@ -126,7 +138,8 @@ class Console:
         log = Path(job.log[0]) if job.log else None
         written = log is not None and self._events.is_new(log)
         error, tail = last_words(log) if log and written else ("", [])
-        error = error or self._events.said.get(job.jobid, "") or "no error in its log: see above, else it was killed"
+        said = self._events.said.get(job.jobid, "") or "no error in its log: see above, else it was killed"
+        error = self._events.ended.get(job.jobid, "") or error or said
         wildcards = ", ".join(f"{name}={value}" for name, value in job.wildcards_dict.items())
         lines = [f"failed: {job.rule.name}" + (f" ({wildcards})" if wildcards else ""), f"  error: {error}"]
         lines.append(f"  log: {log}" if written else "  log: none written")

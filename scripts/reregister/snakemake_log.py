@@ -7,6 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from reregister.slurm import why_ended
+
+logger = logging.getLogger("snakemake.logging")
 _CHATTER = {"job_started", "job_finished", "progress"}
 _Signature = tuple[int, int, int] | None
 
@@ -14,12 +17,14 @@ _Signature = tuple[int, int, int] | None
 class Events(logging.Handler):
     """Notes of each job when it started, how its files were then, and what the executor said if it failed.
 
-    It takes the events that Snakemake gives to logger plugins. said: messages of executors, by job id.
+    It takes the events that Snakemake gives to logger plugins. said: messages of executors, by job id; ended: why Slurm
+    ended a job, where it did.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.said: dict[int, str] = {}
+        self.ended: dict[int, str] = {}
         self._since: dict[int, float] = {}
         self._before: dict[Path, _Signature] = {}
 
@@ -28,8 +33,13 @@ class Events(logging.Handler):
             event, fields = getattr(record, "event", None), vars(record)
             if event == "job_info":
                 self._note(fields["jobid"], fields["log"])
-            elif event == "job_error":
-                self.said[fields["jobid"]] = " ".join((fields["rule_msg"] or "").split())
+            elif event == "group_error":
+                members = fields["job_error_info"]
+                self._failed([member["jobid"] for member in members], "group of jobs", fields["aux_logs"])
+            elif event == "job_error" and fields["rule_msg"]:
+                # Not of the members of a group, of which nothing more is said than of the group before.
+                self.said[fields["jobid"]] = " ".join(fields["rule_msg"].split())
+                self._failed([fields["jobid"]], fields["rule_name"], fields["log"])
 
     def since(self, job: Any) -> float:
         """Monotonic time at which a job was started, or was first asked for where Snakemake logged no start."""
@@ -41,6 +51,14 @@ class Events(logging.Handler):
         """Whether a job's log or progress file is there and is not what an older run left."""
         # By what the file is, not by the clock: a node's may differ from that of this machine.
         return _signature(file) not in (None, self._before.get(file))
+
+    def _failed(self, jobids: list[int], name: str, logs: Iterable[str]) -> None:
+        reason = why_ended(logs)
+        # An attempt may fail for another reason than the one before.
+        self.ended |= dict.fromkeys(jobids, reason)
+        if reason:
+            # Snakemake's own words are `FAILED` and that the reason is not known.
+            logger.warning(f"{name}: {reason}")
 
     def _note(self, jobid: int, logs: Iterable[str]) -> None:
         self._since[jobid] = time.monotonic()
