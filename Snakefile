@@ -49,6 +49,12 @@ localrules:
     build_index,
     write_checksums,
     write_crate,
+    # Seconds each, and many of them: on a cluster each would wait in the queue for longer than it works.
+    compress_model,
+    compare_methods,
+    plot_figure,
+    plot_gallery,
+    make_table,
 
 
 rule papers:
@@ -88,6 +94,7 @@ rule crate:
 
 
 onstart:
+    refuse_second_run()
     PLAN.claim_folder()
     CONSOLE.start()
 

@@ -17,8 +17,8 @@ rule measure_speed:
     threads: 1
     # One row trains on volumes of the size of OASIS, for which no more than this is the target.
     resources:
-        mem_mb=16000,
-        runtime=60,
+        mem_mb=growing(16000),
+        runtime=growing(60),
     params:
         model=_DIGITS["methods"]["dirnet_bl"]["model"]["params"],
         training={key: _DIGITS["training"][key] for key in ("batch", "optimiser", "loss", "padding")},

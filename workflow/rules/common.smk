@@ -9,6 +9,7 @@ from reregister.provenance.closure import SCRIPTS, code_digest
 from reregister.provenance.files import sha256_file
 from reregister.registry import module_name
 from reregister.settings import Settings
+from reregister.slurm import refuse_left_over
 
 # Memory of a job of each classical tool, MB.
 TOOLS = {"elastix": 3000, "ants": 2000, "itk": 1500}
@@ -40,6 +41,15 @@ def load_plan():
     except ReregisterError as error:
         # Not a WorkflowError: Snakemake would put the lines of this file around the sentence.
         sys.exit(f"error: {error}")
+
+
+def refuse_second_run():
+    """End the run, with one sentence, where an earlier one in this folder still has jobs on the cluster."""
+    if workflow.executor_plugin.name == "slurm":
+        try:
+            refuse_left_over(Path.cwd())
+        except ReregisterError as error:
+            sys.exit(f"error: {error}")
 
 
 @cache
@@ -118,6 +128,14 @@ def memory_of(wildcards):
 
 def time_of(wildcards):
     return experiment_of(wildcards)["jobs"]["runtime"]
+
+
+def growing(value):
+    """Memory or time that grows with each attempt, so that a job which a cluster ended for want of it can end well.
+
+    value: a number, or a function of the wildcards. Without retries there is one attempt.
+    """
+    return lambda wildcards, attempt: attempt * (value(wildcards) if callable(value) else value)
 
 
 def one_of(names):

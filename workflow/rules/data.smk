@@ -18,8 +18,8 @@ for dataset, entry in SETTINGS.datasets.items():
             "../../envs/data.yaml"
         threads: 1
         resources:
-            mem_mb=2000,
-            runtime=720,
+            mem_mb=growing(2000),
+            runtime=growing(720),
         params:
             standin=entry["reader"],
             seed=entry["standin"]["seed"],
@@ -44,8 +44,8 @@ rule fetch_dataset:
         "../../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=720,
+        mem_mb=growing(1000),
+        runtime=growing(720),
     params:
         mode=lambda wildcards: SETTINGS.mode(wildcards.dataset),
         files=lambda wildcards: SETTINGS.datasets[wildcards.dataset]["files"],
@@ -75,8 +75,8 @@ rule prepare_dataset:
         "../../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=growing(2000),
+        runtime=growing(60),
     params:
         reader=reader_of,
         reading=lambda wildcards: SETTINGS.datasets[wildcards.dataset]["reading"],
@@ -107,8 +107,8 @@ rule pair_images:
         "../../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         split=lambda wildcards: experiment_of(wildcards)["split"],
         own_split=lambda wildcards: SETTINGS.own_split(dataset_of(wildcards)),

@@ -20,8 +20,8 @@ rule evaluate_registration:
         "../../envs/evaluate.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards: experiment_of(wildcards)["jobs"]["mem_mb"],
-        runtime=time_of,
+        mem_mb=growing(lambda wildcards: experiment_of(wildcards)["jobs"]["mem_mb"]),
+        runtime=growing(time_of),
     params:
         padding=lambda wildcards: fitting_of(wildcards)["padding"],
         examples_by_group=lambda wildcards: experiment_of(wildcards)["examples_by_group"],
@@ -53,8 +53,8 @@ rule compare_warped:
         "../../envs/evaluate.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards: experiment_of(wildcards)["jobs"]["mem_mb"],
-        runtime=time_of,
+        mem_mb=growing(lambda wildcards: experiment_of(wildcards)["jobs"]["mem_mb"]),
+        runtime=growing(time_of),
     params:
         methods=lambda wildcards: PLAN.read(wildcards.paper, wildcards.experiment, "similarity"),
         padding=lambda wildcards: fitting_of(wildcards)["padding"],
@@ -76,8 +76,8 @@ rule compare_methods:
         "../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=30,
+        mem_mb=growing(1500),
+        runtime=growing(30),
     params:
         code=code_of("compare_methods"),
         env=env_of("plot"),

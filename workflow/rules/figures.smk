@@ -18,8 +18,8 @@ rule plot_figure:
         "../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=15,
+        mem_mb=growing(1500),
+        runtime=growing(15),
     params:
         exhibit=exhibit_params,
         code=exhibit_code("plot_figure"),
@@ -46,8 +46,8 @@ rule plot_gallery:
         "../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=15,
+        mem_mb=growing(1500),
+        runtime=growing(15),
     params:
         exhibit=exhibit_params,
         code=exhibit_code("plot_gallery"),
@@ -68,8 +68,8 @@ rule make_table:
         "../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=15,
+        mem_mb=growing(1000),
+        runtime=growing(15),
     params:
         exhibit=exhibit_params,
         code=exhibit_code("make_table"),

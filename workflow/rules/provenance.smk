@@ -14,8 +14,8 @@ rule write_audit:
         "../../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=15,
+        mem_mb=growing(1000),
+        runtime=growing(15),
     params:
         code=code_of("write_audit"),
         env=env_of("report"),
@@ -45,8 +45,8 @@ rule write_crate:
         "../../envs/crate.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=15,
+        mem_mb=growing(1000),
+        runtime=growing(15),
     params:
         run=SETTINGS.run,
         scale=SETTINGS.scale,

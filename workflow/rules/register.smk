@@ -21,8 +21,8 @@ rule register_pairs:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=memory_of,
-        runtime=time_of,
+        mem_mb=growing(memory_of),
+        runtime=growing(time_of),
         gpu=gpus,
     params:
         parts=lambda wildcards: SETTINGS.parts_of(**wildcards),
@@ -57,8 +57,8 @@ rule run_baseline:
         lambda wildcards: f"../../envs/{tool_of(wildcards)}.yaml"
     threads: 1
     resources:
-        mem_mb=memory_of,
-        runtime=time_of,
+        mem_mb=growing(memory_of),
+        runtime=growing(time_of),
     params:
         tool=lambda wildcards: tool_of(wildcards),
         settings=lambda wildcards: method_of(wildcards)["settings"],
@@ -90,8 +90,8 @@ rule run_prior:
     # So many pairs run side by side, on one thread each: their number moves no result.
     threads: lambda wildcards: fitting_of(wildcards)["threads"]
     resources:
-        mem_mb=lambda wildcards: fitting_of(wildcards)["mem_mb"],
-        runtime=lambda wildcards: fitting_of(wildcards)["runtime"],
+        mem_mb=growing(lambda wildcards: fitting_of(wildcards)["mem_mb"]),
+        runtime=growing(lambda wildcards: fitting_of(wildcards)["runtime"]),
         gpu=gpus,
     params:
         model=lambda wildcards: method_of(wildcards)["model"],
@@ -132,8 +132,8 @@ for paper in SETTINGS.papers:
                     "../../envs/openvino.yaml"
                 threads: 1
                 resources:
-                    mem_mb=SETTINGS.experiment(paper, experiment)["jobs"]["mem_mb"],
-                    runtime=SETTINGS.experiment(paper, experiment)["jobs"]["runtime"],
+                    mem_mb=growing(SETTINGS.experiment(paper, experiment)["jobs"]["mem_mb"]),
+                    runtime=growing(SETTINGS.experiment(paper, experiment)["jobs"]["runtime"]),
                 params:
                     method=method,
                     seeds=SETTINGS.seeds(paper, experiment, method),

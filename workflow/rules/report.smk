@@ -30,8 +30,8 @@ rule build_report:
         "../../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=15,
+        mem_mb=growing(1000),
+        runtime=growing(15),
     params:
         context=lambda wildcards: PLAN.page_context(wildcards.paper, workflow.config_settings.overwrite_config),
         code=code_of("build_report"),
@@ -58,8 +58,8 @@ rule build_index:
         "../../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=15,
+        mem_mb=growing(1000),
+        runtime=growing(15),
     params:
         run=SETTINGS.run,
         scale=SETTINGS.scale,
@@ -83,8 +83,8 @@ rule write_checksums:
         "../../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=15,
+        mem_mb=growing(1000),
+        runtime=growing(15),
     params:
         code=code_of("write_checksums"),
         env=env_of("report"),

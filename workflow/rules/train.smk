@@ -25,8 +25,8 @@ rule train_model:
         "../../envs/torch.yaml"
     threads: lambda wildcards: training_of(wildcards)["threads"]
     resources:
-        mem_mb=lambda wildcards: training_of(wildcards)["mem_mb"],
-        runtime=lambda wildcards: training_of(wildcards)["runtime"],
+        mem_mb=growing(lambda wildcards: training_of(wildcards)["mem_mb"]),
+        runtime=growing(lambda wildcards: training_of(wildcards)["runtime"]),
         gpu=gpus,
     params:
         model=network_of,
@@ -69,8 +69,8 @@ rule compress_model:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=30,
+        mem_mb=growing(1500),
+        runtime=growing(30),
     params:
         model=network_of,
         # Without the name of its source: that is the input, by its content.
@@ -98,8 +98,8 @@ rule measure_step:
         "../../envs/measure.yaml"
     threads: lambda wildcards: training_of(wildcards)["threads"]
     resources:
-        mem_mb=lambda wildcards: training_of(wildcards)["mem_mb"],
-        runtime=120,
+        mem_mb=growing(lambda wildcards: training_of(wildcards)["mem_mb"]),
+        runtime=growing(120),
         gpu=gpus,
     params:
         **{
@@ -144,8 +144,8 @@ for paper in SETTINGS.papers:
                 "../../envs/export.yaml"
             threads: 1
             resources:
-                mem_mb=4000,
-                runtime=60,
+                mem_mb=growing(4000),
+                runtime=growing(60),
             params:
                 code=code_of(
                     "export_models",

@@ -198,6 +198,7 @@ def _record(job: Job, start: _Start, outputs: dict[str, Any], watch: Watch) -> d
             "warnings": job.warnings,
             "precision": job.precision,
             "resumed_from": job.resumed_from,
+            "slurm": surroundings.slurm_job(),
         },
         "determinism": job.determinism,
         "undeclared_reads": reads,

@@ -111,6 +111,15 @@ def environment() -> dict[str, Any]:
     }
 
 
+def slurm_job() -> dict[str, Any] | None:
+    """Number of the Slurm job that this process runs in and the GPUs that it may see, or None outside of Slurm.
+
+    devices: as CUDA counts them, "0" or "0,1"; None where Slurm assigned none.
+    """
+    job = os.environ.get("SLURM_JOB_ID")
+    return {"job": job, "devices": os.environ.get("CUDA_VISIBLE_DEVICES") or None} if job else None
+
+
 def git_state(root: Path) -> tuple[dict[str, Any] | None, bytes]:
     """Commit and id of the uncommitted changes of the checkout at `root`, and those changes as a patch.
 
