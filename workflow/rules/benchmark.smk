@@ -25,7 +25,7 @@ rule measure_speed:
         elastix=_DIGITS["methods"]["elastix_bspline"]["settings"],
         plan=plan_config(SETTINGS.config),
         determinism=SETTINGS.config["determinism"],
-        code=code_of(
+        code=code_for(
             "measure_speed",
             ("models", "dirnet"),
             ("models", "skip_net"),

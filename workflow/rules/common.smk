@@ -59,6 +59,11 @@ def code_of(script, *entries):
     return {"digest": code_digest(SCRIPTS / f"{script}.py", modules), "entries": modules}
 
 
+def code_for(script, *entries):
+    """`code_of`, taken when a job is planned: where a job starts Snakemake of its own, nothing but its own code is read."""
+    return lambda wildcards: code_of(script, *entries)
+
+
 @cache
 def env_of(name):
     """Param with the digest of a conda environment's file."""

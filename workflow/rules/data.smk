@@ -26,7 +26,7 @@ for dataset, entry in SETTINGS.datasets.items():
             settings=entry["standin"]["settings"],
             dataset=dataset,
             location=PLAN.anatomy_folder(dataset),
-            code=code_of("make_standin", ("data/standins", entry["reader"])),
+            code=code_for("make_standin", ("data/standins", entry["reader"])),
             env=env_of("data"),
         script:
             "../../scripts/make_standin.py"
@@ -53,7 +53,7 @@ rule fetch_dataset:
         accepted=lambda wildcards: wildcards.dataset in SETTINGS.config["accept_terms"],
         unpacked=lambda wildcards: SETTINGS.datasets[wildcards.dataset]["unpacked"],
         location=lambda wildcards: PLAN.location(wildcards.dataset),
-        code=code_of("fetch_dataset"),
+        code=code_for("fetch_dataset"),
         env=env_of("data"),
     script:
         "../../scripts/fetch_dataset.py"

@@ -30,7 +30,7 @@ rule evaluate_registration:
         seeds=lambda wildcards: SETTINGS.seeds(**wildcards),
         sequence=lambda wildcards: experiment_of(wildcards)["pairs"]["test"]["name"] == "cycle",
         unit=lambda wildcards: SETTINGS.datasets[dataset_of(wildcards)]["unit"],
-        code=code_of("evaluate_registration"),
+        code=code_for("evaluate_registration"),
         env=env_of("evaluate"),
     script:
         "../../scripts/evaluate_registration.py"
@@ -58,7 +58,7 @@ rule compare_warped:
     params:
         methods=lambda wildcards: PLAN.read(wildcards.paper, wildcards.experiment, "similarity"),
         padding=lambda wildcards: fitting_of(wildcards)["padding"],
-        code=code_of("compare_warped"),
+        code=code_for("compare_warped"),
         env=env_of("evaluate"),
     script:
         "../../scripts/compare_warped.py"
@@ -79,7 +79,7 @@ rule compare_methods:
         mem_mb=growing(1500),
         runtime=growing(30),
     params:
-        code=code_of("compare_methods"),
+        code=code_for("compare_methods"),
         env=env_of("plot"),
     script:
         "../../scripts/compare_methods.py"

@@ -17,7 +17,7 @@ rule write_audit:
         mem_mb=growing(1000),
         runtime=growing(15),
     params:
-        code=code_of("write_audit"),
+        code=code_for("write_audit"),
         env=env_of("report"),
     script:
         "../../scripts/write_audit.py"
@@ -51,7 +51,7 @@ rule write_crate:
         run=SETTINGS.run,
         scale=SETTINGS.scale,
         datasets=PLAN.credits(),
-        code=code_of("write_crate"),
+        code=code_for("write_crate"),
         env=env_of("crate"),
     script:
         "../../scripts/write_crate.py"

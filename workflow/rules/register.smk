@@ -142,7 +142,7 @@ for paper in SETTINGS.papers:
                         for key, value in SETTINGS.experiment(paper, experiment)["methods"][method]["settings"].items()
                         if key != "of"
                     },
-                    code=code_of("run_openvino"),
+                    code=code_for("run_openvino"),
                     env=env_of("openvino"),
                 script:
                     "../../scripts/run_openvino.py"

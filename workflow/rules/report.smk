@@ -34,7 +34,7 @@ rule build_report:
         runtime=growing(15),
     params:
         context=lambda wildcards: PLAN.page_context(wildcards.paper, workflow.config_settings.overwrite_config),
-        code=code_of("build_report"),
+        code=code_for("build_report"),
         env=env_of("report"),
     script:
         "../../scripts/build_report.py"
@@ -63,7 +63,7 @@ rule build_index:
     params:
         run=SETTINGS.run,
         scale=SETTINGS.scale,
-        code=code_of("build_index"),
+        code=code_for("build_index"),
         env=env_of("report"),
     script:
         "../../scripts/build_index.py"
@@ -86,7 +86,7 @@ rule write_checksums:
         mem_mb=growing(1000),
         runtime=growing(15),
     params:
-        code=code_of("write_checksums"),
+        code=code_for("write_checksums"),
         env=env_of("report"),
     script:
         "../../scripts/write_checksums.py"

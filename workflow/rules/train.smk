@@ -147,7 +147,7 @@ for paper in SETTINGS.papers:
                 mem_mb=growing(4000),
                 runtime=growing(60),
             params:
-                code=code_of(
+                code=code_for(
                     "export_models",
                     *(("models", name) for name in PLAN.architectures(paper, experiment)),
                 ),
