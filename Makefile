@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 # The run tells what it does; --quiet leaves out Snakemake's own words on each job, and errors stay.
 SNAKEMAKE := $(BIN)/snakemake --quiet rules host reason --cores $(CORES)
 
-.PHONY: report test test-workflow test-browser test-units lint format docs bench clean
+.PHONY: report test test-workflow test-cluster test-browser test-units lint format docs bench clean
 .DEFAULT_GOAL := report
 
 $(READY): requirements.txt requirements-dev.txt pyproject.toml
@@ -27,12 +27,16 @@ report: $(READY)
 # Side by side, with one thread each: two processes of two threads on two cores are several times slower. The first that
 # needs a run of the workflow makes it, in a folder that all of them look at.
 test: $(READY)
-	@echo "Three parts side by side: each says what it found when it ends."
+	@echo "Four parts side by side: each says what it found when it ends."
 	@runs=$$(mktemp -d) && trap 'rm -rf "$$runs"' EXIT && REREGISTER_SHARED_RUNS=$$runs OMP_NUM_THREADS=1 \
-		$(MAKE) --no-print-directory --jobs 3 --keep-going --output-sync=target test-workflow test-browser test-units
+		$(MAKE) --no-print-directory --jobs 4 --keep-going --output-sync=target \
+		test-workflow test-cluster test-browser test-units
 
 test-workflow: $(READY)
 	$(BIN)/python -m pytest tests/workflow
+
+test-cluster: $(READY)
+	$(BIN)/python -m pytest tests/cluster
 
 test-browser: $(READY)
 	$(BIN)/python -m pytest tests/browser

@@ -1,11 +1,11 @@
-"""What all tests share: one smoke run, the place of real samples, and that a skip for want of those can be a failure."""
+"""What all tests share: one smoke run, a second of two papers, the place of real samples, and what must not be skipped."""
 
 import fcntl
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +14,13 @@ import yaml
 
 from reregister.config import read_yaml
 
-SAMPLES = "REREGISTER_SAMPLE_DATA"
+from .slurm_node import SlurmNode, why_not
+from .slurm_run import SlurmRun
+
+SAMPLES, CLUSTER = "REREGISTER_SAMPLE_DATA", "REREGISTER_CLUSTER"
 # A folder for runs that several processes of pytest look at, side by side: `make test` gives one.
 SHARED_RUNS = "REREGISTER_SHARED_RUNS"
+TWINS = ("deep_prior", "label_driven")
 PROJECT = Path(__file__).resolve().parents[1]
 
 
@@ -65,7 +69,7 @@ class Workflow:
 
 def copy_project(target: Path) -> Path:
     """A copy of the project's own files that a test may edit, times kept."""
-    keep = ("Snakefile", "config", "workflow", "envs", "scripts", "profiles")
+    keep = ("Snakefile", "config", "workflow", "envs", "scripts", "profiles", "slurm")
     target.mkdir()
     for name in keep:
         source = PROJECT / name
@@ -115,10 +119,18 @@ SIDE_BY_SIDE = {"mnist": ["identity", "dirnet_bl"], "ibsr": ["identity", "affine
 @pytest.fixture(scope="session")
 def protocol(smoke: Workflow, tmp_path_factory: pytest.TempPathFactory) -> Workflow:
     """A copy of the finished smoke run that went on to `all`, with a part of the common protocol; look at it only."""
-    folder = tmp_path_factory.mktemp("protocol") / "run"
-    shutil.copytree(smoke.folder, folder, copy_function=shutil.copy2)
-    workflow = Workflow(folder, folder / "project")
-    path = workflow.project / "config" / "protocols" / "common_protocol.yaml"
+
+    def make(folder: Path) -> str:
+        shutil.copytree(smoke.folder, folder, copy_function=shutil.copy2, dirs_exist_ok=True)
+        _narrow(folder / "project" / "config" / "protocols" / "common_protocol.yaml")
+        return Workflow(folder, folder / "project").snakemake("all", "--config", "scale=smoke").stdout
+
+    folder, console = made_once("protocol", make, tmp_path_factory)
+    return Workflow(folder, folder / "project", console)
+
+
+def _narrow(path: Path) -> None:
+    """Leave of the protocol's config `SIDE_BY_SIDE` and the exhibits that still have something to show."""
     config = read_yaml(path)
     config["experiments"] = {name: config["experiments"][name] for name in SIDE_BY_SIDE}
     for name, methods in SIDE_BY_SIDE.items():
@@ -132,8 +144,49 @@ def protocol(smoke: Workflow, tmp_path_factory: pytest.TempPathFactory) -> Workf
                 del exhibits[key]
     config |= {"exhibits": exhibits, "explorer": [key for key in config["explorer"] if key in exhibits]}
     path.write_text(yaml.safe_dump(config, allow_unicode=True, sort_keys=False), encoding="utf-8")
-    done = workflow.snakemake("all", "--config", "scale=smoke")
-    return replace(workflow, console=done.stdout)
+
+
+@pytest.fixture(scope="session")
+def slurm() -> Iterator[SlurmNode | None]:
+    """A Slurm on this machine; None where it cannot be started, which REREGISTER_CLUSTER=required makes a failure."""
+    reason = why_not()
+    if reason and os.environ.get(CLUSTER) == "required":
+        pytest.fail(f"{CLUSTER} is required, but: {reason}")
+    if reason:
+        yield None
+        return
+    with SlurmNode() as node:
+        yield node
+    # With it there and no controller, every later start of Snakemake on this machine would wait for ten seconds.
+    assert not Path("/etc/slurm/slurm.conf").is_symlink()
+
+
+@pytest.fixture(scope="session")
+def twin(smoke: Workflow, slurm: SlurmNode | None, tmp_path_factory: pytest.TempPathFactory) -> Workflow:
+    """Papers of the same run from nothing, in another folder, under another name and with another hash seed.
+
+    Two papers: between them they have every tool, volumes and slices, training, compression and networks in whole numbers.
+    Where there is a Slurm they are run on it, from the root of their copy of the project.
+    """
+    wanted = (*TWINS, "--config", "scale=smoke", "run=again")
+
+    def make(folder: Path) -> str:
+        if slurm is None:
+            return Workflow(folder, smoke.project).snakemake(*wanted, seed="1").stdout
+        project = folder / "project"
+        shutil.copytree(smoke.project, project)
+        # Fewer submissions than by default: each costs two starts of Snakemake, and the machine has two cores.
+        run = SlurmRun(slurm, project, *wanted, seed="1", REREGISTER_SLURM_GROUP="24")
+        if status := run.wait(1800):
+            run.give_up(f"ended with {status}")
+        return run.console
+
+    folder, console = made_once("twin", make, tmp_path_factory)
+    return (
+        Workflow(folder, smoke.project, console)
+        if slurm is None
+        else Workflow(folder / "project", folder / "project", console)
+    )
 
 
 @pytest.fixture(scope="session")

@@ -6,26 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ..conftest import PROJECT, Workflow, copy_project, made_once
+from ..conftest import PROJECT, Workflow, copy_project
 
-TWINS = ("deep_prior", "label_driven")
 __all__ = ["PROJECT", "Workflow", "copy_project"]
-
-
-@pytest.fixture(scope="session")
-def twin(smoke: Workflow, tmp_path_factory: pytest.TempPathFactory) -> Workflow:
-    """Papers of the same run from nothing, in another folder, under another name and with another hash seed.
-
-    Two papers: between them they have every tool, volumes and slices, training, compression and networks in whole numbers.
-    """
-
-    def make(folder: Path) -> str:
-        return (
-            Workflow(folder, smoke.project).snakemake(*TWINS, "--config", "scale=smoke", "run=again", seed="1").stdout
-        )
-
-    folder, console = made_once("twin", make, tmp_path_factory)
-    return Workflow(folder, smoke.project, console)
 
 
 @pytest.fixture
