@@ -31,7 +31,7 @@ MARKERS = ("s", "^", "D", "v", "P", "X", "*", "<", ">", "h", "p")
 # Markers that are passed over each time the colours begin anew: so that two alike colours never share one.
 SKIPPED = 7
 # Places whose colour is, to some reader, next to that of an earlier place with the same marker.
-PASSED_OVER = (23, 28, 32, 37, 41, 44, 46, 47, 50)
+PASSED_OVER = (23, 28, 32, 37, 41, 44, 46, 47, 50, 53, 55, 56, 58, 59)
 # The order gives each method its colour and marker on every page: add new ones at the end.
 METHODS = (
     "affine",

@@ -188,7 +188,7 @@ def test_commands_name_what_there_is(name: str) -> None:
     known = set(parsed("workflow/schemas/config.schema.yaml")["properties"])
     settings = re.findall(r"--config ((?:'[^']*'|[^\s'])+(?: (?:'[^']*'|\w+=\S+))*)", code)
     assert {key for words in settings for key in re.findall(r"(?:^|\s)'?(\w+)=", words)} <= known
-    papers = {path.stem for path in (PROJECT / "config" / "papers").glob("*.yaml")}
+    papers = {path.stem for kind in ("papers", "protocols") for path in (PROJECT / "config" / kind).glob("*.yaml")}
     rules = set(re.findall(r"^rule (\w+):", read("Snakefile"), flags=re.M))
     assert set(re.findall(r"snakemake --cores all (\w+)", code)) <= papers | rules
 
