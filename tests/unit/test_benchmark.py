@@ -44,6 +44,7 @@ LEAST = Effort(
     voxelmorph_steps=1,
     voxelmorph_filters=4,
     plans=1,
+    plan_seeds=1,
     prior_steps=2,
     prior_size=128,
     contest_steps=1,
@@ -73,6 +74,7 @@ TIMES = [
     "prior_step_256",
     *VOLUMES,
     "dry_run",
+    "plan_many_jobs",
 ]
 
 
@@ -342,6 +344,7 @@ def test_the_table_has_every_row_and_column(table):
         "int8_vs_torch_48",
         "allocator",
         "dry_run",
+        "plan_many_jobs",
     ]
     rows = table.set_index("name")
     assert (rows["value"].drop(MISSING) > 0).all()
@@ -365,6 +368,7 @@ def test_met_follows_from_ratio_and_target(table):
         "training_step_28": 8,
         "training_step_256": 170,
         "dry_run": 5,
+        "plan_many_jobs": 60,
         **VOXELMORPH,
         **dict.fromkeys(VOLUMES, 16),
     }
@@ -431,6 +435,21 @@ def test_a_plan_of_a_fresh_run_says_how_many_jobs_are_left(table):
     assert int(note.split("finished, ")[1].split()[0]) > 10
 
 
+def test_a_plan_of_all_papers_says_how_many_jobs_it_has(table):
+    note = table.set_index("name").loc["plan_many_jobs", "note"]
+    assert int(note.split("1 seed(s), ")[1].split()[0]) > 100
+
+
+@pytest.mark.parametrize(("took", "met"), [(59.0, "yes"), (61.0, "no")])
+def test_the_large_plan_has_the_jobs_of_its_seeds_and_a_target(monkeypatch, took, met):
+    asked = []
+    monkeypatch.setattr(plan, "_timed", lambda config: (asked.append(config), (took, 5011))[1])
+    row = plan.plan_many(Effort().plan_seeds)
+    assert [config["seeds"] for config in asked] == [list(range(107))]
+    assert (row.value, row.met, row.target) == (took, met, "<= 60 s")
+    assert "107 seed(s), 5011 jobs" in row.note
+
+
 def test_the_plan_is_not_measured_where_the_record_would_hold_paths():
     config = {
         "scale": "demo",
@@ -457,6 +476,7 @@ def test_the_plan_is_not_measured_without_snakemake(monkeypatch):
     row = plan.dry_run({"scale": "smoke"}, 1)
     assert (row.value, row.met) == (None, "not measured")
     assert row.note == "not measured: snakemake not in this environment"
+    assert plan.plan_many(1).note == row.note
 
 
 def test_a_plan_that_fails_is_not_measured(monkeypatch, tmp_path, capfd):

@@ -18,7 +18,8 @@ class Effort:
     many pairs. slices: synthetic cardiac ones (45 at most), with two pairs each. rounds: passes over all pairs with each
     method. processes, cardiac_steps: processes with each allocator and the steps in each. voxelmorph_steps: steps of the
     VoxelMorph of digits in each process; voxelmorph_filters: its width, the paper's where the target is to mean something.
-    plans: dry runs. prior_steps, prior_size: iterations of the deep prior and the side of its images. contest_steps,
+    plans: dry runs. plan_seeds: of the large plan.
+    prior_steps, prior_size: iterations of the deep prior and the side of its images. contest_steps,
     contest_side: training steps in each process of the VoxelMorphs that are compared and the side of their volumes. terms,
     terms_side: passes of local NCC and the side of its volumes; dice_side: of the labels that Dice is taken of, with a fifth
     of the passes. memory_size, volume_size: of volumes that the reduced VoxelMorph is trained on. int8_channels, int8_side,
@@ -36,6 +37,7 @@ class Effort:
     voxelmorph_steps: int = 3
     voxelmorph_filters: int = 256
     plans: int = 3
+    plan_seeds: int = 107
     prior_steps: int = 12
     prior_size: int = 256
     contest_steps: int = 3

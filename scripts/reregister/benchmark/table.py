@@ -54,7 +54,7 @@ def measure(
         *volumes.volume_rows(effort),
         *integers.int8_rows(effort),
         training.allocator(model, training_settings, threads, effort),
-        plan.dry_run(plan_config, effort.plans),
+        *plan.plan_rows(plan_config, effort.plans, effort.plan_seeds),
     ]
     columns = [field.name for field in fields(Row)]
     frame = pd.DataFrame([asdict(row) for row in rows], columns=columns)
