@@ -85,13 +85,15 @@ ENVIRONMENTS = sorted((PROJECT / "envs").glob("*.yaml"))
 
 
 def listed(environment: Path) -> dict[str, str]:
-    """Package to version of a conda environment; fails where an entry is not `name =version`."""
+    """Package to version of a conda environment; fails where an entry is not `name ==version`, and Python's `=3.11`."""
     content = yaml.safe_load(environment.read_text(encoding="utf-8"))
     packages = {}
     for entry in content["dependencies"]:
-        match = re.fullmatch(r"([a-z0-9_.-]+) =([0-9][0-9a-z.]*)", entry)
+        # For conda `=1.2.3` is any version that begins so.
+        match = re.fullmatch(r"(python) =(3\.11)|([a-z0-9_.-]+) ==([0-9][0-9a-z.]*)", entry)
         assert match, f"{environment.name}: {entry}"
-        packages[match[1]] = match[2]
+        name, version = filter(None, match.groups())
+        packages[name] = version
     return packages
 
 
