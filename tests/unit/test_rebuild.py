@@ -385,6 +385,13 @@ def test_an_exhibit_is_found_by_its_name_where_that_is_enough() -> None:
 def test_times_the_record_and_exhibits_of_times_may_vary() -> None:
     patterns = may_vary(["fig7_times"])
     varying = ["p/fields/e/m.timing.csv", "p/steps/e/m.csv", "p/figures/fig7_times.svg", "p/tables/fig7_times.csv"]
-    varying += ["receipts/p/r/a.json", "p/logs/r.log", "report/index.html", "SHA256SUMS"]
-    kept = ["p/fields/e/m.npy", "p/figures/fig7.svg", "p/metrics/e/steps.csv", "data/d/images.npy", "run.json"]
+    varying += ["p/claims/timed_claims.csv", "receipts/p/r/a.json", "p/logs/r.log", "report/index.html", "SHA256SUMS"]
+    kept = [
+        "p/fields/e/m.npy",
+        "p/figures/fig7.svg",
+        "p/metrics/e/steps.csv",
+        "p/claims/claims.csv",
+        "data/d/images.npy",
+        "run.json",
+    ]
     assert [matches(name, patterns) for name in (*varying, *kept)] == [True] * len(varying) + [False] * len(kept)

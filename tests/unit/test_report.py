@@ -13,9 +13,11 @@ import pytest
 import yaml
 from jinja2 import UndefinedError
 
+from reregister.claims.rows import CLAIMS, KEPT_APART, NUMBERS
 from reregister.provenance.files import canonical_json, sha256_file, write_json, write_text
 from reregister.provenance.receipt import recipe_id, store
 from reregister.report import exhibits, pages, record
+from reregister.report.claims import ledger_rows
 
 PROJECT = Path(__file__).resolve().parents[2]
 TEMPLATES = sorted((PROJECT / "workflow" / "report").iterdir())
@@ -42,12 +44,35 @@ exhibits:
 choices: [{item: lr, paper: not stated, chosen: "0.001", evidence: habit}]
 claims:
   numbers:
-    - {id: table1, place: Table 1, experiment: scd, quantity: Dice, columns: [Dice], unit: mm, n: 15,
-       definition: heart, values: {A: [0.62]}}
+    - {id: table1, place: Table 1, experiment: scd, quantity: Dice, columns: [{name: Dice}], unit: mm, n: 15,
+       definition: heart, values: {A: ["0.62"]}}
   claims:
-    - {id: c1, place: abstract, experiment: mnist, quote: easy, test: NCC}
-    - {id: c2, place: abstract, experiment: scd, quote: accurate, test: Dice}
+    - {id: c1, experiment: mnist}
+    - {id: c2, experiment: scd}
 """
+AXES = {"data": "stand-in", "split": "the paper's rule", "schedule": "5 %", "model": "full", "metric": "same"}
+# What `weigh_claims` says of the number and the two claims.
+NUMBER = {"order": "0", "id": "table1", "place": "Table 1", "row": "A", "column": "Dice", "published": "0.62", **AXES}
+NUMBER |= {"experiment": "scd", "methods": "DIRNet", "scope": "stand-in", "word": "kept apart", "said": "Not beside."}
+OURS = {"ours": "0.7123456", "low": "0.7", "high": "0.725"}
+APART = {**NUMBER, **OURS, "why": "on the stand-in", "said": "8 cases."}
+CLAIM = {"order": "0", "id": "c1", "place": "abstract", "quote": "easy", "test": "NCC", "experiment": "mnist", **AXES}
+CLAIM |= {
+    "methods": "DIRNet",
+    "scope": "stand-in",
+    "verdict": "holds",
+    "word": "on the stand-in: holds",
+    "said": "0.9.",
+}
+MISSING = {
+    **dict.fromkeys(CLAIM, ""),
+    "order": "1",
+    "id": "c2",
+    "place": "abstract",
+    "quote": "accurate",
+    "test": "Dice",
+}
+MISSING |= {"experiment": "scd", "verdict": "not attempted", "word": "not attempted", "said": "Scd was not run."}
 ENVIRONMENT = {
     "python": "3.11.7",
     "implementation": "CPython",
@@ -183,12 +208,27 @@ class Run:
             "receipts/dirnet/make_table/tab1.json": making("make_table", 9, self.folder, "dirnet/tables/tab1.csv"),
         }
         self.context: dict[str, Any] = yaml.safe_load(CONTEXT)
+        self.numbers: list[dict[str, str]] = [dict(NUMBER)]
+        self.apart: list[dict[str, str]] = [dict(APART)]
+        self.claims: list[dict[str, str]] = [dict(CLAIM), dict(MISSING)]
+
+    def weighed(self) -> list[Path]:
+        """The tables of `weigh_claims`, with the columns that it writes; none of them rests on times."""
+        folder = self.folder / "dirnet" / "claims"
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, columns in (("numbers", NUMBERS), ("apart", KEPT_APART), ("claims", CLAIMS)):
+            for file, rows in ((name, getattr(self, name)), (f"timed_{name}", [])):
+                with open(folder / f"{file}.csv", "w", encoding="utf-8", newline="") as target:
+                    writer = csv.DictWriter(target, columns, extrasaction="ignore", lineterminator="\n")
+                    writer.writeheader()
+                    writer.writerows(rows)
+        return sorted(folder.iterdir())
 
     def page(self) -> pages.PaperPage:
         files = [self.folder / name for name in self.receipts]
         for path, content in zip(files, self.receipts.values(), strict=True):
             write_json(path, content, sort_keys=False)
-        return pages.paper_page(self.folder, self.context, files, self.sources, self.files(), TEMPLATES)
+        return pages.paper_page(self.folder, self.context, files, self.sources, self.files(), self.weighed(), TEMPLATES)
 
     def files(self) -> exhibits.Files:
         drawings, numbers = (sorted(self.figures.glob(f"*.{suffix}")) for suffix in ("svg", "csv"))
@@ -210,13 +250,18 @@ def index(run: Run) -> str:
     return pages.render(TEMPLATES, "index.html.j2", **context)
 
 
+def ledger(run: Run) -> str:
+    rows = ledger_rows(["dirnet"], run.weighed())
+    return pages.render(TEMPLATES, "ledger.html.j2", rows=rows, run="smoke", scale="smoke")
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     return Run(tmp_path)
 
 
 def both_pages(run: Run) -> list[str]:
-    return [run.page().html, index(run)]
+    return [run.page().html, index(run), ledger(run)]
 
 
 def test_pages_are_whole_and_name_each_place_once(run: Run) -> None:
@@ -229,7 +274,7 @@ def test_pages_are_whole_and_name_each_place_once(run: Run) -> None:
 
 
 # Within the page, to another page, to code that the run keeps, or what stands in the page.
-LINKS = r"|#\S+|[a-z]+\.html(#[a-z]+)?|\.\./receipts/store/code/[0-9a-f]{64}\.py|data:image/svg\+xml;base64,\S+"
+LINKS = r"|#\S+|[a-z]+\.html(#[a-z0-9_]+)?|\.\./receipts/store/code/[0-9a-f]{64}\.py|data:image/svg\+xml;base64,\S+"
 
 
 def sources(policy: str) -> dict[str, list[str]]:
@@ -282,8 +327,8 @@ def test_text_is_escaped_wherever_it_comes_from(run: Run) -> None:
     context["exhibits"]["tab1"]["place"] = EVIL
     context["datasets"]["mnist"] |= {"licence": EVIL, "title": EVIL}
     context["experiments"]["mnist"]["methods"]["dirnet_bl"] = {"label": EVIL, "note": EVIL}
-    context["choices"][0]["paper"] = context["claims"]["claims"][0]["quote"] = EVIL
-    context["claims"]["numbers"][0]["values"] = {EVIL: [1]}
+    context["choices"][0]["paper"] = run.claims[0]["quote"] = EVIL
+    run.numbers[0]["row"] = run.claims[0]["said"] = EVIL
     params = run.receipts["receipts/dirnet/train_model/mnist/dirnet_bl_0_seed0.json"]["recipe"]["params"]
     params["model"] = {EVIL: EVIL}
     run.receipts["receipts/dirnet/make_table/tab1.json"]["undeclared_reads"] = [EVIL]
@@ -302,7 +347,7 @@ def test_text_is_escaped_wherever_it_comes_from(run: Run) -> None:
 def test_data_in_a_page_come_out_as_they_went_in(run: Run) -> None:
     html = run.page().html
     data = re.findall(r'<script type="application/json" class="(\w+)"[^>]*>(.*?)</script>', html, re.S)
-    assert [kind for kind, _ in data] == ["csv", "panels", "csv", "csv", "known"]
+    assert [kind for kind, _ in data] == ["csv", "panels", "csv", "csv", "csv", "csv", "known"]
     values = [json.loads(text) for _, text in data]
     assert values[0] == (run.figures / "fig2.csv").read_text(encoding="utf-8")
     assert values[1] == PANELS
@@ -337,7 +382,7 @@ def test_a_page_says_what_was_run(run: Run) -> None:
         "reregister rebuild dirnet/fig2 --config run=smoke scale=smoke 'data={mnist: standin}'",
         "3 verified",
         "rerun in part 1 of the paper's 2 experiments; not attempted: scd",
-        "The experiment scd is not part of this run.",
+        "Scd was not run.",
         "nothing: no undeclared file, code or connection",
         "CPython 3.11.7",
         "A processor (avx2)",
@@ -375,8 +420,10 @@ def test_the_anatomy_of_a_real_label_map_is_said(run: Run) -> None:
 
 def test_claims_stand_apart_by_whether_they_were_attempted(run: Run) -> None:
     text = " ".join(Page(run.page().html).text.split())
-    here, elsewhere = text.index("Of what was run here"), text.index("Not attempted: of experiments")
+    here, elsewhere = text.index("Weighed “"), text.index("Not attempted “")
     assert here < text.index("“easy”") < elsewhere < text.index("“accurate”")
+    assert "On the stand-in: holds. 0.9. Abstract. Decided by: NCC. Data: stand-in. Split: the paper's rule." in text
+    assert "Not attempted. Scd was not run." in text
 
 
 def test_every_link_within_a_page_leads_somewhere(run: Run) -> None:
@@ -392,12 +439,62 @@ def test_every_link_within_a_page_leads_somewhere(run: Run) -> None:
 
 def test_published_numbers_stand_in_tables_of_their_own(run: Run) -> None:
     html = run.page().html
-    ours, published = (re.search(rf'id="{name}">.*?</table>', html, re.S) for name in ("tab1", "table1"))
-    assert ours
-    assert published
-    assert "0.62" in published[0]
-    assert "0.62" not in ours[0]
-    assert "0.1235" not in published[0]
+    names = ("tab1-table", "table1-table", "table1-apart-table")
+    shown = [re.search(rf'id="{name}".*?</table>', html, re.S) for name in names]
+    ours, published, apart = (found[0] if found else "" for found in shown)
+    assert "0.62" in published
+    assert "0.62" not in ours + apart
+    assert "0.7123" in apart
+    assert "0.7123" not in ours + published
+    # Nor in the ledger.
+    assert "0.7123" not in ledger(run)
+    assert "On the stand-in." in html
+
+
+def test_where_the_axes_allow_it_ours_stands_beside_a_printed_number(run: Run) -> None:
+    run.numbers[0] |= {**OURS, "data": "original", "scope": "full", "word": "equivalent", "said": "Within the margin."}
+    run.apart = []
+    table = re.search(r'id="table1-table".*?</table>', run.page().html, re.S)
+    assert table
+    cells = re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", table[0])
+    row = [re.sub(r"<[^>]+>", "", cell) for cell in cells[len(cells) // 2 :]]
+    axes = ["original", "the paper&#39;s rule", "5 %", "full", "same"]
+    assert row == ["A", "Dice", "0.62", "0.7123 (0.7 to 0.725)", *axes, "Equivalent. Within the margin."]
+    assert "ours 0.7123 (0.7 to 0.725)" in ledger(run)
+
+
+def test_the_ledger_has_one_row_for_each_number_and_claim(run: Run) -> None:
+    page = Page(ledger(run))
+    rows = [a for a in page.all("tr") if "data-paper" in a]
+    assert [(row["data-paper"], row["data-word"], row["data-scope"]) for row in rows] == [
+        ("dirnet", "kept apart", "stand-in"),
+        ("dirnet", "holds", "stand-in"),
+        ("dirnet", "not attempted", "no result"),
+    ]
+    text = " ".join(page.text.split())
+    for words in (
+        "0.62 (A, Dice)",
+        "“easy”",
+        "mnist: DIRNet",
+        "schedule 5 %",
+        "on the stand-in: holds 0.9.",
+        "Scd was not run.",
+    ):
+        assert words in text, words
+    assert {a["href"] for a in page.all("a")} >= {"dirnet.html#table1", "dirnet.html#c1", "index.html"}
+
+
+def test_rows_of_times_come_back_to_their_places(run: Run) -> None:
+    folder = run.weighed()[0].parent
+    late = {**CLAIM, "order": "2", "id": "c3", "quote": "last"}
+    early = {**CLAIM, "order": "0", "id": "c0", "quote": "first"}
+    for name, rows in (("claims", [late]), ("timed_claims", [early])):
+        with open(folder / f"{name}.csv", "w", encoding="utf-8", newline="") as target:
+            writer = csv.DictWriter(target, CLAIMS, extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows(rows)
+    found = [row["what"] for row in ledger_rows(["dirnet"], sorted(folder.iterdir()))]
+    assert found == ["0.62 (A, Dice)", "“first”", "“last”"]
 
 
 def test_cells_of_a_table(run: Run) -> None:
@@ -428,6 +525,7 @@ def test_the_index_says_of_each_paper_how_far_it_is(run: Run) -> None:
 
 def test_a_paper_that_was_rerun_whole_says_so(run: Run) -> None:
     run.context["claims"] = {"numbers": [], "claims": run.context["claims"]["claims"][:1]}
+    run.numbers, run.apart, run.claims = [], [], run.claims[:1]
     html, _, summary = run.page()
     assert summary["state"] == {"word": "rerun", "done": 1, "all": 1, "missing": []}
     assert 'id="printed"' not in html

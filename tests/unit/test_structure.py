@@ -104,7 +104,9 @@ def test_training_imports_no_metrics_and_no_exhibits(module: str) -> None:
     assert not in_packages(everything(module), "metrics", "figures", "report", "baselines")
 
 
-@pytest.mark.parametrize("module", under("figures", "exhibits", "report", "statistics", "drawing", "comparison"))
+@pytest.mark.parametrize(
+    "module", under("figures", "exhibits", "report", "claims", "statistics", "drawing", "comparison")
+)
 def test_plotting_and_pages_need_no_torch(module: str) -> None:
     assert not {"torch", "safetensors", "monai"} & third_party(module)
     assert not in_packages(everything(module), "models", "training", "metrics", "transforms", "baselines", "losses")

@@ -37,6 +37,7 @@ def test_one_constant_in_the_bspline_reruns_exactly_its_users(finished: Workflow
         "plot_figure": 9,
         "plot_gallery": 4,
         "make_table": 7,
+        "weigh_claims": 1,
         "build_report": 1,
         "build_index": 1,
         "write_checksums": 1,

@@ -108,7 +108,7 @@ def value(records: Records, experiment: str, told: Told) -> Finding:
         kept = keeps(each, told)
     verdict = HOLDS if kept.all() else UNDECIDED if kept.any() else FAILS
     # Seeds on both sides of a value leave it open, though none has it.
-    if "equals" in told and each.min() < told["equals"] < each.max():
+    if verdict == FAILS and "equals" in told and each.min() < told["equals"] < each.max():
         verdict = UNDECIDED
     several = f", {len(each)} seeds from {number(each.min())} to {number(each.max())}" if len(each) > 1 else ""
     unit = f" {told['unit']}" if "unit" in told else ""
