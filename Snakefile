@@ -57,6 +57,14 @@ localrules:
     make_table,
 
 
+# So are these below the full scale.
+if SETTINGS.scale != "full":
+
+    localrules:
+        evaluate_registration,
+        compare_warped,
+
+
 rule papers:
     default_target: True
     input:

@@ -177,7 +177,7 @@ def twin(smoke: Workflow, slurm: SlurmNode | None, tmp_path_factory: pytest.Temp
         shutil.copytree(smoke.project, project)
         # Fewer submissions than by default: each costs two starts of Snakemake, and the machine has two cores.
         run = SlurmRun(slurm, project, *wanted, seed="1", REREGISTER_SLURM_GROUP="24")
-        if status := run.wait(1800):
+        if status := run.wait(2400):
             run.give_up(f"ended with {status}")
         return run.console
 

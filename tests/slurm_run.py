@@ -49,6 +49,10 @@ class SlurmRun:
             return self.process.wait(timeout=seconds)
         except subprocess.TimeoutExpired:
             self.give_up(f"still running after {seconds:.0f} s")
+        except BaseException:
+            # It is in a session of its own, where Ctrl-C does not reach it.
+            self.kill()
+            raise
 
     def until(self, what: str, find: Callable[[], Found], seconds: float = 300) -> Found:
         """What `find` returns once that is something; fails where the run ends before, or after so many seconds."""

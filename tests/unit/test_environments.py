@@ -55,7 +55,7 @@ def rules() -> list[Rule]:
                 continue
             conda = re.search(r'conda:\s*(?:"|lambda wildcards: f")\.\./\.\./(envs/[\w{}()]+\.yaml)"', block)
             env = re.search(r'env=(?:env_of\("(\w+)"\)|lambda wildcards: env_of\((tool_of\(wildcards\))\))', block)
-            coded = re.search(r'(code_of|exhibit_code)\(\s*"(\w+)"', block)
+            coded = re.search(r'(code_of|code_for|exhibit_code)\(\s*"(\w+)"', block)
             assert conda, block
             assert env, block
             assert coded, block

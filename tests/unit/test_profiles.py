@@ -45,14 +45,14 @@ def test_without_variables_the_cluster_decides(monkeypatch: pytest.MonkeyPatch) 
     found = profile(monkeypatch)
     assert "default-resources" not in found
     assert found["set-resources"]["train_model"] == {"slurm_partition": "gpu"}
-    assert found["group-components"] == {"register": 8, "baseline": 4, "evaluate": 8}
+    assert found["group-components"] == {"register": 8, "evaluate": 8}
 
 
 def test_variables_name_account_partitions_and_size_of_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     found = profile(monkeypatch, ACCOUNT="lab", PARTITION="long", GPU_PARTITION="a100", GROUP="1")
     assert found["default-resources"] == {"slurm_account": "lab", "slurm_partition": "long"}
-    assert {rule["slurm_partition"] for rule in found["set-resources"].values()} == {"a100"}
-    assert found["group-components"] == {"register": 1, "baseline": 1, "evaluate": 1}
+    assert {rule.get("slurm_partition") for rule in found["set-resources"].values()} == {"a100", None}
+    assert found["group-components"] == {"register": 1, "evaluate": 1}
 
 
 def test_conda_is_used_where_it_is(monkeypatch: pytest.MonkeyPatch, conda: str) -> None:
@@ -64,7 +64,18 @@ def test_rules_that_ask_for_a_gpu_are_those_with_its_partition(monkeypatch: pyte
     text = "\n".join(path.read_text(encoding="utf-8") for path in (PROJECT / "workflow" / "rules").glob("*.smk"))
     rules = re.split(r"^rule (\w+):$", text, flags=re.MULTILINE)[1:]
     asking = {name for name, body in zip(rules[::2], rules[1::2], strict=True) if re.search(r"\bgpu=", body)}
-    assert asking == set(profile(monkeypatch)["set-resources"])
+    rules = profile(monkeypatch)["set-resources"]
+    assert asking == {name for name, resources in rules.items() if "slurm_partition" in resources}
+
+
+def test_members_of_groups_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = profile(monkeypatch)
+    assert {name for name, resources in found["set-resources"].items() if resources.get("turn") == 1} == set(
+        found["groups"]
+    )
+    assert found["resources"] == {"gpu": 1, "turn": 1}
+    # Of the whole run they would let one GPU job run at a time.
+    assert found["set-resource-scopes"] == dict.fromkeys(found["resources"], "local")
 
 
 def test_every_key_has_its_reason_above(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -111,7 +111,7 @@ rule weigh_claims:
         kinds=lambda wildcards: list(PLAN.weighed(wildcards.paper)),
         timed=lambda wildcards: PLAN.timed_tables(wildcards.paper),
         labels=lambda wildcards: PLAN.method_labels(wildcards.paper),
-        code=code_of("weigh_claims"),
+        code=code_for("weigh_claims"),
         env=env_of("plot"),
     script:
         "../../scripts/weigh_claims.py"
