@@ -498,7 +498,7 @@ def test_rows_of_times_come_back_to_their_places(run: Run) -> None:
 
 
 def test_cells_of_a_table(run: Run) -> None:
-    table = re.search(r'id="tab1">.*?</table>', run.page().html, re.S)
+    table = re.search(r'id="tab1".*?</table>', run.page().html, re.S)
     assert table
     text = re.sub(r"<[^>]+>", "", table[0][table[0].index("<thead") :])
     assert text.split("\n")[0] == "methodgroupcasesNCC (95 % interval)"
