@@ -33,6 +33,7 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/register.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/notebooks.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/provenance.smk"
 include: "workflow/rules/benchmark.smk"
@@ -52,9 +53,11 @@ localrules:
     # Seconds each, and many of them: on a cluster each would wait in the queue for longer than it works.
     compress_model,
     compare_methods,
+    weigh_claims,
     plot_figure,
     plot_gallery,
     make_table,
+    run_notebook,
 
 
 # So are these below the full scale.

@@ -76,7 +76,8 @@ class Plan(RunFiles):
     def receipts(self, paper: str) -> list[str]:
         """Every receipt of a paper except its page's own, in the order of the work."""
         weighed = [] if paper in self.settings.protocols else [f"{self.folder}/receipts/{paper}/weigh_claims.json"]
-        return [*self.work_receipts(paper), *weighed, f"{self.folder}/receipts/write_audit.json"]
+        told = [f"{self.folder}/receipts/{paper}/run_notebook.json"] if self.notebook(paper) else []
+        return [*self.work_receipts(paper), *weighed, *told, f"{self.folder}/receipts/write_audit.json"]
 
     def work_receipts(self, paper: str) -> list[str]:
         """Receipts of all jobs that made a paper's results and exhibits, in the order of the work."""
@@ -128,6 +129,40 @@ class Plan(RunFiles):
         """Names of a paper's tables that hold times."""
         return [name for name in self.exhibits(paper, "table") if set(TIMES) & set(self.exhibit(paper, name)["reads"])]
 
+    def notebook(self, paper: str) -> Path | None:
+        """The notebook of a paper, None where it has none."""
+        path = self.settings.base / "workflow" / "notebooks" / f"{paper}.ipynb"
+        return path if path.is_file() else None
+
+    def notebook_about(self, paper: str) -> dict[str, Any]:
+        """What a paper's notebook is told: titles, the methods' names, and what of the paper the run leaves out."""
+        everything = self.settings.papers_all[paper]["experiments"]
+        experiments = []
+        # Lists of pairs, because the order of a mapping does not enter the recipe and that of the rows should.
+        for name, setup in self.settings.papers[paper]["experiments"].items():
+            methods = [[method, about["label"]] for method, about in setup["methods"].items()]
+            missing = [about["label"] for m, about in everything[name]["methods"].items() if m not in setup["methods"]]
+            told = {"title": setup["title"], "dataset": setup["dataset"], "methods": methods, "missing": missing}
+            experiments.append([name, told])
+        missing = [[name, setup["title"]] for name, setup in everything.items() if name not in dict(experiments)]
+        return {
+            "title": self.settings.papers[paper]["title"],
+            "scale": self.settings.scale,
+            "datasets": [[name, self.settings.datasets[name]["title"]] for name in self.datasets(paper)],
+            "experiments": experiments,
+            "missing": missing,
+        }
+
+    def notebook_inputs(self, paper: str) -> dict[str, list[str]]:
+        """Named inputs of a paper's notebook: every table that it may read."""
+        experiments = self.settings.papers[paper]["experiments"]
+        kinds = {"comparisons": "comparison", "metrics": "metrics", "histories": "histories", "traces": "traces"}
+        tables = {
+            key: [file for experiment in experiments for file in self.results(paper, experiment, kind)]
+            for key, kind in kinds.items()
+        }
+        return {"sources": self.sources(paper), **tables}
+
     def credits(self, paper: str | None = None) -> dict[str, dict[str, str]]:
         """Title, licence and citation of the datasets of one paper, or of all papers."""
         about = ("title", "licence", "citation")
@@ -172,4 +207,5 @@ class Plan(RunFiles):
             "experiments": experiments,
             "datasets": self.credits(paper),
             "claims": self.settings.claims[paper],
+            "notebook": f"../{paper}/notebooks/{paper}" if self.notebook(paper) else None,
         }

@@ -22,9 +22,10 @@ PACKAGES = {
     "ants": "antspyx",
     "yaml": "pyyaml",
     "PIL": "pillow",
+    "IPython": "ipython",
 }
 # And where PyPI and conda-forge differ.
-PYPI = {"pytorch": "torch"}
+PYPI = {"pytorch": "torch", "jupyter_client": "jupyter-client"}
 
 # What the benchmark compares with where somebody has installed it, and what no environment can list from conda-forge.
 OPTIONAL = {"voxelmorph", "neurite"}

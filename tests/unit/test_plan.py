@@ -207,3 +207,28 @@ def test_jobs_grow_with_the_seeds_and_by_the_same_number_for_each() -> None:
     assert more > few
     assert many - more == 98 * (more - few)
     assert many > 40_000
+
+
+def test_a_notebook_may_read_every_table_of_the_methods_that_the_run_has_and_is_told_of_the_others() -> None:
+    made = plan(only={"dirnet": {"scd": ["dirnet_c1"]}})
+    about, inputs = made.notebook_about("dirnet"), made.notebook_inputs("dirnet")
+    [[name, told]] = about["experiments"]
+    assert (name, dict(told["methods"])) == (
+        "scd",
+        {"identity": "Before registration", "dirnet_c1": "DIRNet-C1 (larger receptive field)"},
+    )
+    assert "DIRNet-BL" in told["missing"]
+    assert [name for name, _ in about["missing"]] == ["mnist", "scd_cycle"]
+    assert about["scale"] == "smoke"
+    folder = "results/smoke/dirnet"
+    assert inputs == {
+        "sources": ["results/smoke/data/scd/source.csv"],
+        "comparisons": [f"{folder}/metrics/scd/comparison.csv"],
+        "metrics": [f"{folder}/metrics/scd/{method}.csv" for method in ("identity", "dirnet_c1")],
+        "histories": [f"{folder}/models/scd/dirnet_c1/all_seed{seed}.history.csv" for seed in (0, 1)],
+        "traces": [],
+    }
+    assert "results/smoke/receipts/dirnet/run_notebook.json" in made.receipts("dirnet")
+    assert plan().notebook_about("deep_prior")["missing"] == []
+    # What runs on request alone is left out of any other run.
+    assert [name for name, _ in plan().notebook_about("reduced_voxelmorph")["missing"]] == ["slices"]

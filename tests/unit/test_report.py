@@ -24,6 +24,7 @@ TEMPLATES = sorted((PROJECT / "workflow" / "report").iterdir())
 VOID = {"meta", "img", "br", "link", "hr", "input"}
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'
 CONTEXT = """
+notebook: ../dirnet/notebooks/dirnet
 paper: dirnet
 kind: paper
 explorer: []
@@ -435,6 +436,13 @@ def test_every_link_within_a_page_leads_somewhere(run: Run) -> None:
     names = ("aria-describedby", "aria-labelledby")
     described = [str(a[name]) for _, a in page.elements for name in names if name in a]
     assert set(described) <= places
+
+
+def test_a_page_leads_to_the_notebook_where_the_paper_has_one(run: Run) -> None:
+    addresses = {str(a["href"]) for a in Page(run.page().html).all("a")}
+    assert {"../dirnet/notebooks/dirnet.html", "../dirnet/notebooks/dirnet.ipynb"} <= addresses
+    run.context["notebook"] = None
+    assert "notebooks" not in run.page().html
 
 
 def test_published_numbers_stand_in_tables_of_their_own(run: Run) -> None:

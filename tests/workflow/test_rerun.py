@@ -38,6 +38,7 @@ def test_one_constant_in_the_bspline_reruns_exactly_its_users(finished: Workflow
         "plot_gallery": 4,
         "make_table": 7,
         "weigh_claims": 1,
+        "run_notebook": 1,
         "build_report": 1,
         "build_index": 1,
         "write_checksums": 1,

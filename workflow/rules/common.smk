@@ -173,6 +173,10 @@ def claims_of(paper):
     return [f"{PLAN.folder}/{paper}/claims/{name}.csv" for name in names]
 
 
+def notebook_inputs(wildcards):
+    return PLAN.notebook_inputs(wildcards.paper)
+
+
 def gpus(wildcards):
     """Jobs that train or run a network ask for one GPU unless the config says cpu."""
     return 0 if SETTINGS.config["device"] == "cpu" else 1

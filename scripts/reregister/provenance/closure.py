@@ -94,16 +94,20 @@ def third_party_imports(files: Iterable[Path]) -> set[str]:
     return tops - set(sys.stdlib_module_names) - {PACKAGE}
 
 
-def undeclared_code(files: Iterable[Path]) -> list[str]:
-    """Modules of ours that this process has loaded though `files` do not hold them: registry entries that no rule named."""
+def undeclared_code(files: Iterable[Path], others: Iterable[str] = ()) -> list[str]:
+    """Modules of ours that this process has loaded though `files` do not hold them: registry entries that no rule named.
+
+    others: files of modules that were loaded in processes which the job started.
+    """
     package, real = SCRIPTS / PACKAGE, resolver()
-    loaded = {real(file) for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))}
+    here = [file for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))]
+    loaded = {real(file) for file in [*here, *others]}
     ours = {Path(path) for path in loaded if path.startswith(f"{package}{os.sep}")}
     # progress.py and errors.py are the recorder's own helpers as well.
     known = {*files, package / "progress.py", package / "errors.py"}
-    others = {path for path in ours - known if path.name != "__init__.py"}
+    left = {path for path in ours - known if path.name != "__init__.py"}
     recorder = package / "provenance"
-    return sorted(path.relative_to(SCRIPTS).as_posix() for path in others if not path.is_relative_to(recorder))
+    return sorted(path.relative_to(SCRIPTS).as_posix() for path in left if not path.is_relative_to(recorder))
 
 
 def _is_docstring(node: Any) -> bool:

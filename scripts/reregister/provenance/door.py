@@ -145,6 +145,7 @@ def _run_recorded(main: Callable[[Job], None], job: Job, watch: Watch) -> None:
     start = _begin(job)
     main(job)
     watch.stop()
+    job.seen.add_to(watch)
     if _hash_inputs(job) != start.inputs:
         raise ReregisterError("an input changed while the job ran; run it again")
     outputs = {}
@@ -160,7 +161,7 @@ def _run_recorded(main: Callable[[Job], None], job: Job, watch: Watch) -> None:
 
 def _store(job: Job, sources: dict[str, bytes]) -> tuple[str, dict[str, str], dict[str, Any] | None]:
     """Keep environment, code and uncommitted changes by hash; returns their ids."""
-    environment = canonical_json(surroundings.environment()).encode()
+    environment = canonical_json(surroundings.environment(job.seen.modules)).encode()
     environment_id = receipt.store(job.run_folder, "environment", environment, ".json")
     code = {name: receipt.store(job.run_folder, "code", source, ".py") for name, source in sources.items()}
     git, patch = surroundings.git_state(PROJECT)
@@ -184,7 +185,7 @@ def _record(job: Job, start: _Start, outputs: dict[str, Any], watch: Watch) -> d
         "recipe_id": job.recipe_id,
         "outputs": outputs,
         "code": code,
-        "undeclared_code": closure.undeclared_code(start.files.values()),
+        "undeclared_code": closure.undeclared_code(start.files.values(), job.seen.files),
         "environment": environment_id,
         "git": git,
         "run": {

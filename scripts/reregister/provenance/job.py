@@ -11,6 +11,7 @@ from typing import Any
 from reregister.errors import ReregisterError
 from reregister.progress import Progress
 from reregister.provenance import closure, receipt
+from reregister.provenance.child import Seen
 
 PROJECT = closure.SCRIPTS.parent
 
@@ -42,6 +43,8 @@ class Job:
     warnings: list[str] = field(default_factory=list)
     #: Of a network's arithmetic in training, settled by the job; None for jobs that train none.
     precision: str | None = None
+    #: What processes that the job started saw, where they kept a watch; what others did is not known.
+    seen: Seen = field(default_factory=Seen)
 
     @property
     def location(self) -> Path | None:

@@ -8,6 +8,7 @@ import re
 import resource
 import subprocess
 import sys
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -56,13 +57,15 @@ def _name_and_version(distribution: metadata.Distribution) -> tuple[str, str]:
     return fields["Name"], fields["Version"]
 
 
-def packages() -> tuple[dict[str, str], list[str]]:
+def packages(others: Iterable[str] = ()) -> tuple[dict[str, str], list[str]]:
     """Versions of the distributions whose modules are loaded now, and those found outside this environment's prefix.
+
+    others: top-level modules that were loaded in processes which the job started, in the same environment.
 
     A package missing from a rule's environment may be taken silently from the one that runs Snakemake; the second list
     shows it.
     """
-    loaded = {module.split(".")[0] for module in list(sys.modules)}
+    loaded = {module.split(".")[0] for module in list(sys.modules)} | set(others)
     versions: dict[str, str] = {}
     outside: set[str] = set()
     real, prefix = resolver(), os.path.join(os.path.realpath(sys.prefix), "")
@@ -96,9 +99,12 @@ def torch_state() -> dict[str, Any] | None:
     }
 
 
-def environment() -> dict[str, Any]:
-    """Everything about the surroundings that can move a number, without host name, user name or path."""
-    versions, outside = packages()
+def environment(others: Iterable[str] = ()) -> dict[str, Any]:
+    """Everything about the surroundings that can move a number, without host name, user name or path.
+
+    others: as for `packages`.
+    """
+    versions, outside = packages(others)
     return {
         "python": platform.python_version(),
         "implementation": platform.python_implementation(),
