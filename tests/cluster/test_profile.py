@@ -17,8 +17,8 @@ from ..slurm_node import SlurmNode
 
 ON_GPU = {"train_model", "run_prior", "register_pairs"}
 ON_LOGIN_NODE = {
-    *("fetch_dataset", "compress_model", "compare_methods", "plot_figure", "plot_gallery", "make_table"),
-    *("write_audit", "build_report", "evaluate_registration"),
+    *("fetch_dataset", "compress_model", "compare_methods", "weigh_claims", "plot_figure", "plot_gallery"),
+    *("make_table", "run_notebook", "write_audit", "build_report", "evaluate_registration"),
 }
 WARNING = "Slurm gave this job a GPU"
 
