@@ -53,24 +53,26 @@ def _printed(rows: Sequence[Row]) -> Shown:
         [_column("measure"), _column("printed", number=True), _column("ours", "interval", True)] if beside else []
     )
     columns += [] if beside else [_column(name, number=True) for name in dict.fromkeys(row["column"] for row in rows)]
-    columns += [_column(name, words=True) for name in AXES] if with_axes else []
-    columns.append(_column("what may be said", words=True))
+    columns.append(_column("what may be said", words="wide"))
+    columns += [_column(name, words="axis") for name in AXES] if with_axes else []
     lines = []
     for line in [[row] for row in rows] if beside else _by_row(rows):
         first = line[0]
         cells = [_text(first["row"])]
         cells += [_text(first["column"]), _text(first["published"]), _value(first)] if beside else []
         cells += [] if beside else [_text(row["published"]) for row in line]
-        cells += [_text(_shared(line, name)) for name in AXES] if with_axes else []
         said = dict.fromkeys(f"{row['word'][0].upper()}{row['word'][1:]}. {row['said']}" for row in line)
-        lines.append([*cells, _text(" ".join(said))])
+        axes = [_text(_shared(line, name)) for name in AXES] if with_axes else []
+        lines.append([*cells, _text(" ".join(said)), *axes])
     return {"columns": columns, "rows": lines, "csv": _csv(rows)}
 
 
 def _apart(rows: Sequence[Row]) -> Shown:
     """Ours, one line for each row of the printed table."""
     names = list(dict.fromkeys(row["column"] for row in rows))
-    columns = [_column("row"), *(_column(name, "interval", True) for name in names), _column("cases", words=True)]
+    ranged = {row["column"] for row in rows if _interval(row)}
+    heads = [_column(name, "interval" if name in ranged else "", True) for name in names]
+    columns = [_column("row"), *heads, _column("cases", words="wide")]
     lines = []
     for line in _by_row(rows):
         by_column = {row["column"]: row for row in line}
@@ -88,8 +90,8 @@ def _shared(line: Sequence[Row], name: str) -> str:
     return "; ".join(dict.fromkeys(row[name] for row in line if row[name]))
 
 
-def _column(label: str, interval: str = "", number: bool = False, words: bool = False) -> dict[str, Any]:
-    return {"label": label, "interval": interval, "number": number} | ({"words": True} if words else {})
+def _column(label: str, interval: str = "", number: bool = False, words: str = "") -> dict[str, Any]:
+    return {"label": label, "interval": interval, "number": number} | ({"words": words} if words else {})
 
 
 def _text(text: str) -> dict[str, str | None]:
@@ -128,7 +130,7 @@ def ledger_rows(papers: Sequence[str], paths: Sequence[Path]) -> list[dict[str, 
     for paper in papers:
         rows = read_rows([path for path in paths if path.parent.parent.name == paper])
         for row in (*rows["numbers"], *rows["claims"]):
-            axes = [(name, row[name]) for name in AXES if row[name]]
+            axes = ". ".join(f"{name.capitalize()}: {row[name]}" for name in AXES if row[name])
             run = f"{row['experiment']}: {row['methods']}" if row["methods"] else row["experiment"]
             shared = {"paper": paper, "id": row["id"], "place": row["place"], "run": run, "axes": axes}
             about = {"scope": row["scope"] or NO_SCOPE, "word": row["word"], "said": row["said"]}
