@@ -1,5 +1,6 @@
 """Similarity against folding for every method, one panel a group: a good match bought with folds is seen as such."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,10 @@ from reregister.tables import read_results
 COLUMNS = 5
 SCORES = {"ncc": "NCC of warped and fixed", "dice": "Dice of the warped and the fixed labels", "ssim": "SSIM"}
 NCC_TICKS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
+# Where one panel has the room of all.
+FINE_TICKS = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, *NCC_TICKS[2:])
 # A decade of per cent is one unit along x; methods that fold nowhere stand side by side left of the decades.
-SLOT = 0.32
+SLOT, NARROW_SLOT = 0.32, 0.16
 
 
 def draw(exhibit: Exhibit, inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
@@ -41,16 +44,18 @@ def draw(exhibit: Exhibit, inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     figure = new_figure(0.9 + (3.0 if told["together"] else 1.75) * rows)
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     first, last = _decades(numbers, len(methods))
+    width, marks = (NARROW_SLOT, FINE_TICKS) if told["together"] else (SLOT, NCC_TICKS)
+    band = (len(methods) + 1) * width
     for axes, group in zip(grid.flat, groups, strict=False):
-        axes.axvspan(first - (len(methods) + 1) * SLOT, first, color="0.93", linewidth=0, zorder=0)
+        axes.axvspan(first - band, first, color="0.93", linewidth=0, zorder=0)
         for slot, method in enumerate(methods):
             x, y = (_interval(cells.loc[(method, group, name)]) for name in ("fold_share", score))
-            draw_mean(axes, method, _along(x, first, (slot - len(methods)) * SLOT), y, exhibit.labels[method])
+            draw_mean(axes, method, _along(x, first, (slot - len(methods)) * width), y, exhibit.labels[method])
         if not told["together"]:
             axes.set_title(f"digit {group}" if group.isdigit() else group, pad=3)
     for axes in list(grid.flat)[len(groups) :]:
         axes.set_visible(False)
-    _scales(grid[0, 0], numbers, score, first, last, len(methods))
+    _scales(grid[0, 0], numbers[numbers["metric"] == score], marks, (first - band, first, last))
     for axes in grid[-1]:
         axes.set_xlabel("folded pixels, %")
     for axes in grid[:, 0]:
@@ -83,17 +88,17 @@ def _spread(ncc: ArrayLike) -> NDArray[np.float64]:
     return -np.log10(np.clip(1 - np.asarray(ncc, dtype=np.float64), 1e-6, None))
 
 
-def _scales(axes: Any, numbers: pd.DataFrame, score: str, first: float, last: float, methods: int) -> None:
-    """Limits, ticks and scales, which all panels share."""
+def _scales(axes: Any, scores: pd.DataFrame, marks: Sequence[float], ends: tuple[float, float, float]) -> None:
+    """Limits, ticks and scales, which all panels share. ends: of the axis, with that of the band between them."""
     axes.set_yscale("function", functions=(_spread, lambda places: 1 - 10 ** -np.asarray(places, dtype=np.float64)))
-    values = numbers.loc[numbers["metric"] == score, ["mean", "low", "high"]].to_numpy(float)
+    values = scores[["mean", "low", "high"]].to_numpy(float)
     values = _spread(values[np.isfinite(values)])
     low, high = (1 - 10 ** -(float(edge)) for edge in (values.min() - 0.12, values.max() + 0.12))
-    ticks = [tick for tick in NCC_TICKS if low <= tick <= high]
+    ticks = [tick for tick in marks if low <= tick <= high]
     axes.set_ylim(low, high)
     axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
+    start, first, last = ends
     powers = np.arange(first, np.floor(last) + 1)
-    band = first - (methods + 1) * SLOT / 2
-    axes.set_xlim(first - (methods + 1) * SLOT, last)
-    axes.set_xticks([band, *powers], ["none", *(f"{10.0**power:g}" for power in powers)])
+    axes.set_xlim(start, last)
+    axes.set_xticks([(start + first) / 2, *powers], ["none", *(f"{10.0**power:g}" for power in powers)])
