@@ -30,7 +30,8 @@ READY = "return document.querySelectorAll('.viewer.volumes.ready').length"
 # Colours at places given in parts of a canvas.
 PIXELS = """
 const canvas = document.querySelector(arguments[0]), context = canvas.getContext('2d');
-return arguments[1].map(([x, y]) => [...context.getImageData(Math.floor(x * canvas.width), Math.floor(y * canvas.height), 1, 1).data].slice(0, 3));
+const at = (x, y) => context.getImageData(Math.floor(x * canvas.width), Math.floor(y * canvas.height), 1, 1).data;
+return arguments[1].map(([x, y]) => [...at(x, y)].slice(0, 3));
 """
 # Where words and the length to measure by lie, in CSS pixels of a canvas: they are no part of the image.
 WORDS = "const r = document.querySelector(arguments[0]).getBoundingClientRect(); return [r.width, r.height];"

@@ -19,7 +19,6 @@ from reregister.claims.intervals import (
     paired_difference as of_pairs,
 )
 from reregister.claims.records import Missing, Records
-from reregister.statistics import Interval
 
 
 def _values(records: Records, experiment: str, told: Told, method: str, group: str | None = None) -> Cases:
@@ -86,7 +85,8 @@ def ratio_of_times(records: Records, experiment: str, told: Told) -> Finding:
         for t in (table.groupby("pair_id", as_index=False)["seconds"].mean() for table in tables)
     ]
     found = of_pairs(*logs)
-    ratio = Interval(*(float(np.exp(x)) for x in found[:3]), *found[3:])
+    mean, low, high = (float(np.exp(value)) for value in (found.mean, found.low, found.high))
+    ratio = found._replace(mean=mean, low=low, high=high)
     ends = np.array([ratio.low, ratio.high])
     kept = keeps(ends, told)
     verdict = UNDECIDED

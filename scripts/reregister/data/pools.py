@@ -76,7 +76,7 @@ def _of_subjects(subjects: pd.DataFrame, roles: pd.Series, rule: Mapping[str, An
 
 def _of_slices(subjects: pd.DataFrame, roles: pd.Series, rule: Mapping[str, Any]) -> pd.DataFrame:
     found = list(_SLICES[rule["name"]](subjects, roles, {**rule, "split": "train"}, 0, set()))
-    rows = np.unique(np.concatenate([rows for _, *both in found for rows in both])) if found else []
+    rows = np.unique(np.concatenate([rows for _, *both in found for rows in both])) if found else np.empty(0, dtype=int)
     chosen = subjects.iloc[rows][["id", "group", "cluster"]].assign(moving="")
     return chosen if rule["name"] == "adjacent_slices" else chosen.assign(group="cases")
 
