@@ -24,13 +24,13 @@ report: $(READY)
 	$(SNAKEMAKE) papers
 	@echo "report: $(CURDIR)/results/demo/report/index.html"
 
-# Side by side, with one thread each: two processes of two threads on two cores are several times slower. The first that
+# Two at a time, with one thread each: two processes of two threads on two cores are several times slower. The first that
 # needs a run of the workflow makes it, in a folder that all of them look at.
 test: $(READY)
-	@echo "Four parts side by side: each says what it found when it ends."
+	@echo "Four parts, two at a time: each says what it found when it ends."
 	@runs=$$(mktemp -d) && trap 'rm -rf "$$runs"' EXIT && REREGISTER_SHARED_RUNS=$$runs OMP_NUM_THREADS=1 \
-		$(MAKE) --no-print-directory --jobs 4 --keep-going --output-sync=target \
-		test-workflow test-cluster test-browser test-units
+		$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=target \
+		test-workflow test-units test-browser test-cluster
 
 test-workflow: $(READY)
 	$(BIN)/python -m pytest tests/workflow

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import pytest
 
@@ -65,7 +65,7 @@ class SlurmRun:
             time.sleep(0.02)
         self.give_up(f"no {what} after {seconds:.0f} s")
 
-    def give_up(self, why: str) -> "pytest.NoReturn":  # type: ignore[name-defined]
+    def give_up(self, why: str) -> NoReturn:
         queue = self.node.ask("squeue", "--all")
         self.kill()
         self.node.cancel_all()
