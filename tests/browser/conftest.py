@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.support.ui import WebDriverWait
 
 from ..conftest import Workflow
 
@@ -64,6 +65,9 @@ class Browser:
         for log in ("performance", "browser"):
             self.driver.get_log(log)
         self.driver.get(page.as_uri())
+        # Volumes are unpacked after the page was loaded.
+        busy = "return document.querySelectorAll('[aria-busy]').length"
+        WebDriverWait(self.driver, 20).until(lambda _: not scripts or self.run(busy) == 0)
 
     def scripts(self, on: bool) -> None:
         """Let pages that are opened from now on run their scripts, or not."""

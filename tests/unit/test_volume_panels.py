@@ -16,6 +16,7 @@ from reregister.drawing import Exhibit
 from reregister.errors import ReregisterError
 from reregister.exhibits.planes import cut
 from reregister.figures import volumes
+from reregister.provenance.files import write_json
 from reregister.tables import write_arrays
 
 from .test_figures import PROJECT
@@ -136,12 +137,10 @@ def test_the_option_names_the_pairs_and_the_axes_that_the_store_does_not_know(in
 def test_another_process_writes_the_same_panels(inputs: Any, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONHASHSEED": "4711", "PYTHONPATH": str(PROJECT / "scripts")}
     paths = json.dumps([str(path) for path in inputs["gallery"]])
-    command = [sys.executable, "-c", OTHER_PROCESS, json.dumps(asdict(exhibit())), paths]
-    for name in ("here.json", "there.json"):
-        subprocess.run([*command, str(tmp_path / name)], env=environment, check=True)
-        environment["PYTHONHASHSEED"] = "0"
+    command = [sys.executable, "-c", OTHER_PROCESS, json.dumps(asdict(exhibit())), paths, str(tmp_path / "there.json")]
+    subprocess.run(command, env=environment, check=True)
+    write_json(tmp_path / "here.json", volumes.panels(exhibit(), inputs))
     assert (tmp_path / "here.json").read_bytes() == (tmp_path / "there.json").read_bytes()
-    assert json.loads((tmp_path / "here.json").read_text("utf-8")) == volumes.panels(exhibit(), inputs)
 
 
 def test_images_that_may_not_be_shown_are_on_no_page(inputs: Any) -> None:

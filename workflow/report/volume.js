@@ -217,8 +217,7 @@ function makeVolumes(place, panels) {
     const height = Math.round((width * rows * item.spacing[down]) / (columns * item.spacing[right]));
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
     const stride = strides();
-    const start = cursor[across] * stride[across];
-    const voxelAt = (row, column) => start + row * stride[down] + column * stride[right];
+    const voxelAt = (row, column) => cursor[across] * stride[across] + row * stride[down] + column * stride[right];
     const size = { rows, columns, unit, wide: width / columns, high: height / rows };
     paintVoxels(plane, rows, columns, voxelAt);
     const context = canvas.getContext("2d");
@@ -267,9 +266,10 @@ function makeVolumes(place, panels) {
 
   function move(axis, to) {
     const next = Math.min(Math.max(to, 0), length(axis) - 1);
-    if (next === cursor[axis]) return;
-    cursor[axis] = next;
-    show();
+    if (next !== cursor[axis]) {
+      cursor[axis] = next;
+      show();
+    }
   }
 
   /** What stands beside the planes and changes with the pair or the choices, not with the voxel. */
@@ -308,6 +308,7 @@ function makeVolumes(place, panels) {
     // One scale for all planes: each is as wide as it is in the body.
     [["--left", 2], ["--back", 1]].forEach(([key, axis]) => planesOf.style.setProperty(key, `${length(axis) * item.spacing[axis]}fr`));
     place.classList.add("ready");
+    place.removeAttribute("aria-busy");
     describe();
     show();
   }
@@ -370,6 +371,7 @@ function makeVolumes(place, panels) {
     then();
   };
   place.classList.add("volumes");
+  place.setAttribute("aria-busy", "true");
   place.append(
     planesOf,
     ...(stamp ? [make("p", { class: "stamp" }, stamp)] : []),
@@ -390,10 +392,7 @@ function makeVolumes(place, panels) {
   );
   planes.forEach(listen);
   [grid, cross, smooth].forEach((one) => one.addEventListener("change", show));
-  only.addEventListener("change", () => {
-    state.only = Number(only.value);
-    redraw();
-  });
+  only.addEventListener("change", () => choose("only", redraw)(Number(only.value)));
   new ResizeObserver(() => { if (item) planes.forEach(paint); }).observe(planesOf);
   load().then(() => place.parentElement.querySelector("details.sheet").removeAttribute("open"));
 }
