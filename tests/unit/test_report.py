@@ -276,7 +276,7 @@ def test_pages_are_whole_and_name_each_place_once(run: Run) -> None:
 
 # Within the page, to another page, to code that the run keeps, or what stands in the page.
 LINKS = r"|#\S+|[a-z]+\.html(#[a-z0-9_]+)?|\.\./receipts/store/code/[0-9a-f]{64}\.py|data:image/svg\+xml;base64,\S+"
-LINKS += r"|\.\./[a-z]+/notebooks/[a-z]+\.(html|ipynb)"
+LINKS += r"|\.\./[a-z_]+/notebooks/[a-z_]+\.(html|ipynb)"
 
 
 def sources(policy: str) -> dict[str, list[str]]:
