@@ -1,10 +1,12 @@
 """What a run is made of and says: its files, its exhibits, its receipts and the words of its pages."""
 
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from reregister.provenance.varying import TIMES
+from reregister.report.exhibits import label_of
 from reregister.run_files import RunFiles
 
 # Rules that make exhibits, by the kind of exhibit.
@@ -13,6 +15,11 @@ EXHIBIT_RULES = {"figure": "plot_figure", "gallery": "plot_gallery", "table": "m
 REGISTER_RULES = {"network": "register_pairs", "prior": "run_prior", "openvino": "run_openvino"}
 # Results that the claims of a paper are held against, besides its tables.
 WEIGHED = ("metrics", "labels", "timing", "traces", "histories", "layers", "pairs", "pool", "similarity")
+
+
+def escaped(text: str) -> str:
+    """Text that reStructuredText shows as it stands."""
+    return re.sub(r"([\\*`|_])", r"\\\1", text)
 
 
 class Plan(RunFiles):
@@ -67,6 +74,25 @@ class Plan(RunFiles):
             or asked & {"all", name}
             or Path(self.folder, "receipts", name, "manifest.json").exists()
         ]
+
+    def exhibit_labels(self, paper: str, name: str) -> dict[str, str]:
+        """What the list of `snakemake --report` says of one exhibit."""
+        return {
+            "exhibit": label_of(name, self.exhibit(paper, name)),
+            "name": name,
+            "place": self.exhibit(paper, name)["place"],
+        }
+
+    def captions(self) -> dict[str, dict[str, dict[str, str]]]:
+        """By paper and exhibit its place, caption and methods, escaped for the reStructuredText of `snakemake --report`."""
+        found: dict[str, dict[str, dict[str, str]]] = {}
+        for paper, entry in self.settings.papers.items():
+            found[paper] = {}
+            for name, about in entry["exhibits"].items():
+                labels = "; ".join(label for _, label in self.exhibit_params(paper, name)["methods"])
+                words = {"place": about["place"], "caption": about["caption"], "methods": labels}
+                found[paper][name] = {key: escaped(text) for key, text in words.items()}
+        return found
 
     def pictures(self, paper: str, suffix: str) -> list[str]:
         """Files of one kind that lie beside each figure and gallery of a paper."""

@@ -8,7 +8,7 @@ import pytest
 
 from reregister.config import read_yaml
 from reregister.errors import ReregisterError
-from reregister.plan import EXHIBIT_RULES, Plan
+from reregister.plan import EXHIBIT_RULES, Plan, escaped
 from reregister.settings import Settings
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -232,3 +232,17 @@ def test_a_notebook_may_read_every_table_of_the_methods_that_the_run_has_and_is_
     assert plan().notebook_about("deep_prior")["missing"] == []
     # What runs on request alone is left out of any other run.
     assert [name for name, _ in plan().notebook_about("reduced_voxelmorph")["missing"]] == ["slices"]
+
+
+def test_captions_are_those_of_the_config_escaped_for_restructuredtext() -> None:
+    from docutils.core import publish_parts
+
+    made = plan()
+    for paper, entry in made.settings.papers.items():
+        assert list(made.captions()[paper]) == list(entry["exhibits"])
+    told = made.captions()["dirnet"]["fig3_cardiac_validation_loss"]
+    assert told["place"] == "Fig. 3"
+    assert told["methods"].startswith("DIRNet-BL; DIRNet-A1")
+    text = "a_ *b* `c` |d| e\\f L_NCC"
+    assert f"<p>{text}</p>" in publish_parts(escaped(text), writer="html")["body"]
+    assert made.exhibit_labels("dirnet", "tableS1_mnist_methods")["exhibit"] == "Table S1"

@@ -1,4 +1,5 @@
 # Functions and names that the rules share; no rules here. Which files there are is the plan's business.
+import re
 from functools import cache
 
 from reregister.console import Console
@@ -182,6 +183,25 @@ def gpus(wildcards):
     return 0 if SETTINGS.config["device"] == "cpu" else 1
 
 
+def shown(path, labels, caption="exhibit"):
+    """An output that `snakemake --report` shows, under its paper; labels: a function of the wildcards.
+
+    Snakemake stops the plan of a run, too, at a file that is to be shown and not there yet: for a plan it is as any other.
+    """
+    if PLANNING:
+        return path
+    return report(path, caption=f"../report/captions/{caption}.rst", category="{paper}", labels=labels)
+
+
+def exhibit_labels(wildcards):
+    """What the list of `snakemake --report` says of a figure or table."""
+    return PLAN.exhibit_labels(wildcards.paper, wildcards.exhibit)
+
+
+def notebook_labels(wildcards):
+    return {"exhibit": "Notebook", "name": wildcards.paper, "place": "not in the paper"}
+
+
 def project_file(name):
     """A file of the project, relative to the working folder, so that a moved checkout reruns nothing."""
     return str(Path(os.path.relpath(workflow.basedir), name))
@@ -201,6 +221,9 @@ def templates():
 PLAN = load_plan()
 SETTINGS = PLAN.settings
 CONSOLE = Console(workflow)
+PLANNING = re.search(r"--reporter[ =]plan\b", " ".join(sys.argv)) is not None
+# Captions decide no result, so they are no params: the templates of `snakemake --report` find them here.
+config["captions"] = PLAN.captions()
 # The Snakefile and what it includes, relative to the project.
 WORKFLOW_FILES = [
     "Snakefile",

@@ -5,7 +5,7 @@ rule plot_figure:
     input:
         unpack(exhibit_inputs),
     output:
-        svg="<results>/{paper}/figures/{exhibit}.svg",
+        svg=shown("<results>/{paper}/figures/{exhibit}.svg", exhibit_labels),
         pdf="<results>/{paper}/figures/{exhibit}.pdf",
         png="<results>/{paper}/figures/{exhibit}.png",
         numbers="<results>/{paper}/figures/{exhibit}.csv",
@@ -32,7 +32,7 @@ rule plot_gallery:
     input:
         unpack(exhibit_inputs),
     output:
-        svg="<results>/{paper}/figures/{exhibit}.svg",
+        svg=shown("<results>/{paper}/figures/{exhibit}.svg", exhibit_labels),
         pdf="<results>/{paper}/figures/{exhibit}.pdf",
         png="<results>/{paper}/figures/{exhibit}.png",
         numbers="<results>/{paper}/figures/{exhibit}.csv",
@@ -60,7 +60,7 @@ rule make_table:
     input:
         unpack(exhibit_inputs),
     output:
-        table="<results>/{paper}/tables/{exhibit}.csv",
+        table=shown("<results>/{paper}/tables/{exhibit}.csv", exhibit_labels),
         receipt="<results>/receipts/{paper}/make_table/{exhibit}.json",
     log:
         "<results>/{paper}/logs/make_table/{exhibit}.log",

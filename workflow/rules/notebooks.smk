@@ -8,7 +8,7 @@ rule run_notebook:
         page=project_file("workflow/notebooks/page.html.j2"),
     output:
         notebook="<results>/{paper}/notebooks/{paper}.ipynb",
-        page="<results>/{paper}/notebooks/{paper}.html",
+        page=shown("<results>/{paper}/notebooks/{paper}.html", notebook_labels, "notebook"),
         receipt="<results>/receipts/{paper}/run_notebook.json",
     log:
         "<results>/{paper}/logs/run_notebook.log",

@@ -5,6 +5,7 @@ A job's own watch sees its own process alone. So this one has a watch of its own
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -27,6 +28,8 @@ def main() -> None:
     try:
         IPKernelApp.launch_instance()
     finally:
+        # Whoever ends a kernel interrupts it first: not while this is written.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         watch.stop()
         Path(os.environ[SEEN]).write_text(json.dumps(seen_here(watch)), encoding="utf-8")
 
