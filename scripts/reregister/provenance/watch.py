@@ -1,7 +1,7 @@
 """What a job really read, wrote and connected to, through Python's audit hooks.
 
 The hooks see Python's own `open` and `socket.connect`; what a C++ library opens by itself and what a child process does
-they do not see. Declared files are hashed in any case.
+they do not see, unless it keeps a watch of its own (`child.py`). Declared files are hashed in any case.
 """
 
 import contextlib
