@@ -183,6 +183,7 @@ def test_no_module_goes_untested() -> None:
         test_cardiac_figures,
         test_label_figures,
         test_prior_figures,
+        test_protocol,
         test_reduction_figures,
         test_voxelmorph_figures,
     )
@@ -192,6 +193,7 @@ def test_no_module_goes_untested() -> None:
         test_label_figures,
         test_voxelmorph_figures,
         test_prior_figures,
+        test_protocol,
         test_reduction_figures,
     )
     tested = {*DRAWN, *TABLES, *(name for file in others for name in (*file.DRAWN, *file.TABLES))}

@@ -23,6 +23,7 @@ from reregister.tables import write_frame
 
 PROJECT = Path(__file__).resolve().parents[2]
 PROTOCOL = "common_protocol"
+DRAWN, TABLES = ("rank_stability",), ("protocol_table",)
 
 
 def made(**over: Any) -> Settings:
