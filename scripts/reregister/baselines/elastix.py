@@ -11,10 +11,15 @@ from typing import Any
 
 import itk
 import numpy as np
+from itk.support import helpers
 
 from reregister.baselines.checks import check_pair, constant_note, setting
 from reregister.errors import ReregisterError
 from reregister.transforms.fields import itk_to_ddf
+
+# Where torch is installed itk imports it, for filters that take tensors: seconds of each job, for nothing, and a package
+# that the environment of this tool does not have.
+helpers._HAVE_TORCH = False
 
 # A wrong name would be rejected pair by pair, and pass for a method that finds nothing; so it is refused here.
 METRICS = (
