@@ -59,7 +59,8 @@ def test_a_rule_ran_in_an_environment_of_its_own(run: tuple[Workflow, str], rule
     # What Snakemake itself brings along is taken from where it runs, and nothing that the environment lists.
     assert not {name.lower() for name in found["packages_outside_prefix"]} & set(pins)
     assert found["python"] == python_version()
-    assert bool({"numpy", "pandas"} <= set(loaded)) == (env == "data")
+    # A stand-in is computed; a download and the copy of the audit need Python alone.
+    assert ("numpy" in loaded) == (rule == "make_standin")
 
 
 def test_each_environment_was_built_once_from_its_file(run: tuple[Workflow, str]) -> None:
