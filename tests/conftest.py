@@ -1,6 +1,7 @@
 """What all tests share: one smoke run, a second of two papers, the place of real samples, and what must not be skipped."""
 
 import fcntl
+import json
 import os
 import shutil
 import subprocess
@@ -20,7 +21,11 @@ from .slurm_run import SlurmRun
 SAMPLES, CLUSTER = "REREGISTER_SAMPLE_DATA", "REREGISTER_CLUSTER"
 # A folder for runs that several processes of pytest look at, side by side: `make test` gives one.
 SHARED_RUNS = "REREGISTER_SHARED_RUNS"
-TWINS = ("deep_prior", "label_driven")
+# What is run twice: each kind of tool, volumes and slices, training and compression.
+TWICE = {
+    "deep_prior": {"adjacent_slices": ["identity", "itk", "deep_prior", "deep_prior_fixed_z"]},
+    "label_driven": {"ibsr": ["identity", "elastix_bspline", "ants_syn", "trained", "pruned"]},
+}
 PROJECT = Path(__file__).resolve().parents[1]
 
 
@@ -163,12 +168,11 @@ def slurm() -> Iterator[SlurmNode | None]:
 
 @pytest.fixture(scope="session")
 def twin(smoke: Workflow, slurm: SlurmNode | None, tmp_path_factory: pytest.TempPathFactory) -> Workflow:
-    """Papers of the same run from nothing, in another folder, under another name and with another hash seed.
+    """Parts of two papers from nothing, in another folder, under another name and with another hash seed.
 
-    Two papers: between them they have every tool, volumes and slices, training, compression and networks in whole numbers.
     Where there is a Slurm they are run on it, from the root of their copy of the project.
     """
-    wanted = (*TWINS, "--config", "scale=smoke", "run=again")
+    wanted = (*TWICE, "--config", "scale=smoke", "run=again", f"only={json.dumps(TWICE)}")
 
     def make(folder: Path) -> str:
         if slurm is None:

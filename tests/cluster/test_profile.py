@@ -82,7 +82,7 @@ def test_short_jobs_share_submissions_and_ask_for_no_more_than_one_needs(
     assert {job["NumCPUs"] for job in submitted.values()} == {"1"}
     # One member of the group needs 2500 MB, and each may take an hour.
     (together,) = [job for job in submitted.values() if job["Comment"] == "rule_register_register_pairs"]
-    assert (members[together["JobId"]], together["MinMemoryNode"], together["TimeLimit"]) == (16, "2500M", "16:00:00")
+    assert (members[together["JobId"]], together["MinMemoryNode"], together["TimeLimit"]) == (2, "2500M", "02:00:00")
 
 
 def test_each_job_with_a_gpu_sees_one_of_its_own_and_the_others_none(
@@ -110,6 +110,6 @@ def test_gpu_that_torch_cannot_see_is_a_warning_in_log_receipt_and_page(
         assert len(warned) == (rule_of(receipt) in ON_GPU), receipt["call"]["log"]
         assert warned == [] or f"warning: {warned[0]}" in (run / receipt["call"]["log"]).read_text(encoding="utf-8")
         assert receipt["run"]["device"] == "cpu"
-    for paper, words in (("deep_prior", "run_prior (9)"), ("label_driven", "train_model (2)")):
+    for paper, words in (("deep_prior", "run_prior (2)"), ("label_driven", "train_model (1)")):
         page = (run / "report" / f"{paper}.html").read_text(encoding="utf-8")
         assert re.search(rf"warning of [^:]*{re.escape(words)}[^:]*: {WARNING}", page), paper
