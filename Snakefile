@@ -60,14 +60,6 @@ localrules:
     run_notebook,
 
 
-# So are these below the full scale.
-if SETTINGS.scale != "full":
-
-    localrules:
-        evaluate_registration,
-        compare_warped,
-
-
 rule papers:
     default_target: True
     input:

@@ -18,7 +18,7 @@ from ..slurm_node import SlurmNode
 ON_GPU = {"train_model", "run_prior", "register_pairs"}
 ON_LOGIN_NODE = {
     *("fetch_dataset", "compress_model", "compare_methods", "weigh_claims", "plot_figure", "plot_gallery"),
-    *("make_table", "run_notebook", "write_audit", "build_report", "evaluate_registration"),
+    *("make_table", "run_notebook", "write_audit", "build_report"),
 }
 WARNING = "Slurm gave this job a GPU"
 
@@ -78,7 +78,7 @@ def test_short_jobs_share_submissions_and_ask_for_no_more_than_one_needs(
 ) -> None:
     members = Counter(receipt["run"]["slurm"]["job"] for receipt in receipts if receipt["run"]["slurm"])
     sharing = {rule_of(r) for r in receipts if r["run"]["slurm"] and members[r["run"]["slurm"]["job"]] > 1}
-    assert sharing == {"prepare_dataset", "pair_images", "register_pairs"}
+    assert sharing == {"prepare_dataset", "pair_images", "register_pairs", "evaluate_registration"}
     assert {job["NumCPUs"] for job in submitted.values()} == {"1"}
     # One member of the group needs 2500 MB, and each may take an hour.
     (together,) = [job for job in submitted.values() if job["Comment"] == "rule_register_register_pairs"]
