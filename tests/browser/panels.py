@@ -17,7 +17,7 @@ STAMP = "synthetic stand-in, smoke scale"
 SIZE = 12
 PAGE = """{% extends "base.html.j2" %}{% from "exhibit.html.j2" import show %}
 {% block title %}A gallery{% endblock %}{% block body %}<main id="content" tabindex="-1"><h1>A gallery</h1><h2>Results</h2>
-{{ show(exhibit, {"scale": "smoke"}, []) }}</main>{% endblock %}"""
+{{ show(exhibit, {"scale": "smoke", "datasets": {"random": {"title": "Random images"}}}, []) }}</main>{% endblock %}"""
 
 
 def png_uri(image: np.ndarray) -> str:

@@ -133,7 +133,7 @@ def test_figures_made_again_have_the_same_bytes(inputs: Inputs, tmp_path: Path) 
     command = [sys.executable, "-c", OTHER_PROCESS, exhibits, texts, str(tmp_path / "there")]
     subprocess.run(command, env=environment, check=True)
     written = sorted(path.name for path in (tmp_path / "here").iterdir())
-    assert len(written) == 3 * len(abouts)
+    assert len(written) == 4 * len(abouts)
     for name in written:
         assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes(), name
     assert not plt.get_fignums()
