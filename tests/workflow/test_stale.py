@@ -45,7 +45,11 @@ def test_one_hyperparameter_of_one_variant_is_shown_old_to_new(finished: Workflo
     said = blocks(done.stdout)
     assert done.returncode == 1
     stale = {line: reasons for line, reasons in said.items() if line.startswith("stale: ")}
-    assert stale == {"stale: train_model mnist_voxelmorph sevens as_published_sum_all_seed0": ["loss.ssd: 1.0 -> 1.5"]}
+    assert stale == {
+        "stale: train_model mnist_voxelmorph sevens as_published_sum_all_seed0": ["loss.ssd: 1.0 -> 1.5"],
+        # The paper's own schedule, against which a run is held, has that value, too.
+        "stale: weigh_claims mnist_voxelmorph": ["full.train_model.sevens.as_published_sum.loss.ssd: 1.0 -> 1.5"],
+    }
     receipts = receipts_of(finished.folder / "results" / "smoke")
     exhibits = said["exhibits that are made again:"]
     assert set(exhibits) == exhibits_of(receipts, {VARIANT})
