@@ -52,6 +52,8 @@ class Browser:
             options.add_argument("--no-sandbox")
         options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
         self.driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+        # axe goes through every element of a page of several megabytes, on a machine that tests other things at the same time.
+        self.driver.set_script_timeout(300)
 
     def open(
         self, page: Path, size: tuple[int, int] = WIDE, dark: bool = False, calm: bool = True, scripts: bool = True
