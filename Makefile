@@ -27,9 +27,8 @@ report: $(READY)
 # Two at a time, with one thread each: two processes of two threads on two cores are several times slower. The first that
 # needs a run of the workflow makes it, in a folder that all of them look at.
 test: $(READY)
-	@echo "Four parts, two at a time: each says what it found when it ends."
 	@runs=$$(mktemp -d) && trap 'rm -rf "$$runs"' EXIT && REREGISTER_SHARED_RUNS=$$runs OMP_NUM_THREADS=1 \
-		$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=target \
+		$(MAKE) --no-print-directory --jobs 2 --keep-going \
 		test-workflow test-units test-browser test-cluster
 
 test-workflow: $(READY)
