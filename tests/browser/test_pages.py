@@ -88,9 +88,7 @@ def test_page_in_every_size_and_colour(
     assert browser.complaints() == []
     assert browser.run("return document.documentElement.scrollWidth") <= size[0]
     assert browser.run(TOO_WIDE) == []
-    # Each size and each colour once: axe takes most of the time that a page takes here.
-    if dark == (size == PHONE):
-        assert browser.axe() == []
+    assert browser.axe() == []
 
 
 def test_the_log_shows_a_request_and_the_policy_stops_it(browser: Browser, report: Path, tmp_path: Path) -> None:
